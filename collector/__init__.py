@@ -1,0 +1,1 @@
+"""Ottery: an OpenTelemetry-compatible collector for telemetry and product events."""

@@ -1,0 +1,64 @@
+"""The contracts between Ottery's parts. Everyone imports this package; it imports nobody."""
+
+from collector.api.batch import Batch, Codec, Context
+from collector.api.clock import Clock, SystemClock
+from collector.api.component import (
+    Component,
+    Consume,
+    Delivery,
+    Exporter,
+    Factory,
+    Kind,
+    Processor,
+    Receiver,
+    Stability,
+)
+from collector.api.config import (
+    BatchConfig,
+    ConfigModel,
+    Duration,
+    ExporterConfig,
+    QueueConfig,
+    RetryConfig,
+)
+from collector.api.errors import Fatal, OtteryError, Overloaded, Permanent, Rejected, Retryable, TooLarge
+from collector.api.settings import Logger, Report, Settings
+from collector.api.signal import Signal
+from collector.api.telemetry import Metric, Metrics, State
+
+__all__ = [
+    "Batch",
+    "BatchConfig",
+    "Clock",
+    "Codec",
+    "Component",
+    "ConfigModel",
+    "Consume",
+    "Context",
+    "Delivery",
+    "Duration",
+    "Exporter",
+    "ExporterConfig",
+    "Factory",
+    "Fatal",
+    "Kind",
+    "Logger",
+    "Metric",
+    "Metrics",
+    "OtteryError",
+    "Overloaded",
+    "Permanent",
+    "Processor",
+    "QueueConfig",
+    "Receiver",
+    "Rejected",
+    "Report",
+    "RetryConfig",
+    "Retryable",
+    "Settings",
+    "Signal",
+    "Stability",
+    "State",
+    "SystemClock",
+    "TooLarge",
+]

@@ -1,0 +1,123 @@
+"""A batch of telemetry and its two faces: OTLP bytes and an Arrow record batch.
+
+Each face is made from the other on first use and kept. A batch that nobody changed hands out the very bytes
+that came in, and a batch that nobody looked into never becomes columns.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
+
+from collector.api.signal import Signal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Codec(Protocol):
+    """Turns one face of a batch into the other; implemented by `collector.wire`."""
+
+    def decode(self, signal: Signal, requests: Sequence[bytes]) -> pa.RecordBatch:
+        """Return the columns of OTLP protobuf export requests, in order."""
+
+    def encode(self, signal: Signal, columns: pa.RecordBatch) -> bytes:
+        """Return one OTLP protobuf export request that holds the rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known of a batch beside its data.
+
+    `received_at` is wall-clock time in nanoseconds since the epoch. `metadata` holds the client's headers,
+    lower-case, where a receiver was configured to keep them.
+    """
+
+    received_at: int = field(default_factory=time.time_ns)
+    metadata: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class Batch:
+    """Items of one signal. Immutable: a change gives a new batch."""
+
+    __slots__ = ("_columns", "_requests", "codec", "context", "items", "signal")
+
+    def __init__(
+        self,
+        signal: Signal,
+        codec: Codec,
+        *,
+        requests: Sequence[bytes] = (),
+        columns: pa.RecordBatch | None = None,
+        items: int | None = None,
+        context: Context | None = None,
+    ) -> None:
+        if not requests and columns is None:
+            raise ValueError("a batch needs OTLP requests or columns")
+        self.signal = signal
+        self.context = context or Context()
+        self.codec = codec
+        self._requests = tuple(requests)
+        self._columns = columns
+        self.items: int = self.columns.num_rows if items is None else items
+
+    @property
+    def requests(self) -> tuple[bytes, ...]:
+        """OTLP protobuf export requests that together hold the items, as they came where nobody changed them."""
+        if not self._requests and self._columns is not None:
+            self._requests = (self.codec.encode(self.signal, self._columns),)
+        return self._requests
+
+    @property
+    def otlp(self) -> bytes:
+        """One OTLP protobuf export request: requests are repeated fields, so joining them is joining bytes."""
+        requests = self.requests
+        if len(requests) > 1:
+            self._requests = requests = (b"".join(requests),)
+        return requests[0]
+
+    @property
+    def columns(self) -> pa.RecordBatch:
+        """The Arrow face, one row an item; schemas are in `collector.storage.arrow`."""
+        if self._columns is None:
+            self._columns = self.codec.decode(self.signal, self._requests)
+        return self._columns
+
+    @property
+    def size(self) -> int:
+        """Bytes that the batch holds on to."""
+        if self._requests:
+            return sum(map(len, self._requests))
+        return int(self.columns.nbytes)
+
+    def with_columns(self, columns: pa.RecordBatch) -> Batch:
+        """Return a batch with these rows instead, and the same context."""
+        return Batch(self.signal, self.codec, columns=columns, context=self.context)
+
+    def filter(self, mask: pa.BooleanArray) -> Batch:
+        """Return a batch of the rows where `mask` (bool, one value a row) is true."""
+        return self.with_columns(self.columns.filter(mask))
+
+    def slice(self, offset: int, length: int) -> Batch:
+        """Return a batch of `length` rows from row `offset`."""
+        return self.with_columns(self.columns.slice(offset, length))
+
+    def to_arrow(self) -> pa.RecordBatch:
+        """Return the Arrow face (the same as `columns`, under the name that Arrow users look for)."""
+        return self.columns
+
+    @staticmethod
+    def join(batches: Sequence[Batch]) -> Batch:
+        """Return one batch with the items of `batches`, which have one signal, in order.
+
+        The first batch's context is kept. Nothing is decoded: the joined batch holds every request's bytes.
+        """
+        first = batches[0]
+        if len(batches) == 1:
+            return first
+        requests = tuple(request for batch in batches for request in batch.requests)
+        items = sum(batch.items for batch in batches)
+        return Batch(first.signal, first.codec, requests=requests, items=items, context=first.context)

@@ -1,0 +1,1 @@
+"""Load, merge and check configuration."""

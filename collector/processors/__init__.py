@@ -1,0 +1,1 @@
+"""Components that change batches on their way."""

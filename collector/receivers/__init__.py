@@ -1,0 +1,1 @@
+"""The doors: components that take data from outside."""

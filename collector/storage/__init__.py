@@ -1,0 +1,1 @@
+"""Arrow schemas and ClickHouse tables, shared by the writer and the reader."""

@@ -1,0 +1,1 @@
+"""What Ottery says of itself: metrics, logs, health."""

@@ -1,0 +1,1 @@
+"""Ottery's exporters: each folder sends batches to one kind of sink."""
