@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from collector.api.batch import Codec
 from collector.api.clock import Clock, SystemClock
 from collector.api.component import Consume
 from collector.api.signal import Signal
@@ -39,6 +38,5 @@ class Settings:
     metrics: Metrics
     log: Logger
     report: Report
-    codec: Codec
     clock: Clock = field(default_factory=SystemClock)
     consumers: Mapping[Signal, Consume] = field(default_factory=dict)
