@@ -69,7 +69,7 @@ class WireCodec:
 
 def load_twin(name: str) -> Twin:
     """Return the twin called `native` or `python`. Raises ImportError where it is not installed."""
-    return cast(Twin, import_module(_TWINS[name]))
+    return cast("Twin", import_module(_TWINS[name]))
 
 
 @cache
