@@ -24,7 +24,7 @@ from collector.api.config import (
 from collector.api.errors import Fatal, OtteryError, Overloaded, Permanent, Rejected, Retryable, TooLarge
 from collector.api.settings import Logger, Report, Settings
 from collector.api.signal import Signal
-from collector.api.telemetry import Metric, Metrics, State
+from collector.api.telemetry import ComponentStatus, Metric, Metrics, State
 
 __all__ = [
     "Batch",
@@ -32,6 +32,7 @@ __all__ = [
     "Clock",
     "Codec",
     "Component",
+    "ComponentStatus",
     "ConfigModel",
     "Consume",
     "Context",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from collector.api.clock import Clock, SystemClock
 from collector.api.component import Consume
 from collector.api.signal import Signal
-from collector.api.telemetry import Metrics, State
+from collector.api.telemetry import ComponentStatus, Metrics, State
 
 
 class Logger(Protocol):
@@ -32,6 +32,7 @@ class Settings:
     """The surroundings of one component.
 
     `id` is the user's name for it, `type` or `type/name`. `consumers` is filled for receivers and connectors.
+    `status` tells how every component is, for extensions that answer for the whole process.
     """
 
     id: str
@@ -40,3 +41,4 @@ class Settings:
     report: Report
     clock: Clock = field(default_factory=SystemClock)
     consumers: Mapping[Signal, Consume] = field(default_factory=dict)
+    status: Callable[[], Sequence[ComponentStatus]] = tuple

@@ -39,3 +39,14 @@ class State(StrEnum):
     DEGRADED = "degraded"
     FAILED = "failed"
     STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentStatus:
+    """How one component is. `since` is wall-clock time in nanoseconds since the epoch; `message` is for an operator."""
+
+    id: str
+    kind: str
+    state: State
+    since: int
+    message: str = ""
