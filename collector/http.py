@@ -1,0 +1,114 @@
+"""HTTP servers inside our event loop: uvicorn without its own signal handlers, tasks and exits."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from collector.api import Fatal
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
+
+_ENDPOINT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]]*)):(?P<port>\d{1,5})")
+
+
+def split_endpoint(endpoint: str) -> tuple[str, int]:
+    """Return host and port of `host:port`, `[::1]:port` or `:port`, where no host means every interface.
+
+    Raises ValueError for anything else.
+    """
+    match = _ENDPOINT.fullmatch(endpoint)
+    if match is None or int(match["port"]) > 65535:
+        raise ValueError(f"an endpoint such as localhost:4318 or [::1]:4318 was expected, not {endpoint!r}")
+    return match["v6"] or match["host"] or "", int(match["port"])
+
+
+def bind(endpoint: str, *, reuse_port: bool = False) -> socket.socket:
+    """Return a TCP socket that is bound to `endpoint`; a name is bound at its first address, IPv4 before IPv6.
+
+    Raises `Fatal` when the address cannot be bound.
+    """
+    host, port = split_endpoint(endpoint)
+    try:
+        if not host and socket.has_dualstack_ipv6():
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, dualstack_ipv6=True, reuse_port=reuse_port, backlog=2048
+            )
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
+        return socket.create_server(address[:2], family=family, reuse_port=reuse_port, backlog=2048)
+    except OSError as error:
+        raise Fatal(f"cannot listen on {endpoint}: {error.strerror or error}") from error
+
+
+class HttpServer:
+    """Serves an ASGI application on bound sockets, from `start` to `stop`, both in the running event loop.
+
+    `tls` is the context of HTTPS. `grace` is how long, in seconds, `stop` lets requests under way finish.
+    `options` are further ones of `uvicorn.Config`.
+    """
+
+    def __init__(
+        self,
+        app: ASGI3Application,
+        sockets: Sequence[socket.socket],
+        *,
+        tls: ssl.SSLContext | None = None,
+        grace: int = 5,
+        **options: Any,
+    ) -> None:
+        self._sockets = list(sockets)
+        config = uvicorn.Config(
+            app,
+            loop="none",
+            interface="asgi3",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=grace,
+            ssl_context_factory=(lambda _config, _default: tls) if tls else None,
+            **{"http": "httptools", **options},
+        )
+        self._server = uvicorn.Server(config)
+        self._date: asyncio.TimerHandle | None = None
+
+    @property
+    def port(self) -> int:
+        """The port of the first socket, for those who asked for port 0."""
+        return int(self._sockets[0].getsockname()[1])
+
+    async def start(self) -> None:
+        """Listen. `uvicorn.Server.serve` would poll ten times a second and take the process's signals."""
+        config = self._server.config
+        config.load()
+        self._server.lifespan = config.lifespan_class(config)
+        await self._server.startup(sockets=self._sockets)
+        self._refresh_date()
+
+    def _refresh_date(self) -> None:
+        date = (b"date", formatdate(time.time(), usegmt=True).encode())
+        self._server.server_state.default_headers = [date, *self._server.config.encoded_headers]
+        self._date = asyncio.get_running_loop().call_later(1, self._refresh_date)
+
+    async def stop(self) -> None:
+        """Refuse new connections, finish the requests under way, cut the rest. Safe twice and without `start`."""
+        if self._date is not None:
+            self._date.cancel()
+            self._date = None
+            await self._server.shutdown(sockets=self._sockets)
+            for connection in list(self._server.server_state.connections):
+                connection.transport.abort()
+        for bound in self._sockets:
+            bound.close()
