@@ -217,6 +217,9 @@ class RecordingLog:
     def error(self, event: str, **values: Any) -> None:
         self.lines.append(("error", event, values))
 
+    def exception(self, event: str, **values: Any) -> None:
+        self.lines.append(("exception", event, values))
+
 
 class RecordingReport:
     """A `Report` that keeps what was reported, in order."""
