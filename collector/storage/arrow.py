@@ -1,16 +1,33 @@
-"""Arrow schemas of the columnar face of OTLP: one row a span, a log record or a data point.
+r"""Arrow schemas of the columnar face of OTLP: one row a span, a log record or a data point.
 
 Every value that OTLP allows survives decode and encode. What an envelope says once (resource, scope, metric)
-is a dictionary whose index numbers the envelope within the batch, so equal neighbours stay apart and a value
-that a thousand rows share is stored once.
+is a dictionary whose index numbers the envelope within the batch, in order from 0, so equal neighbours stay apart
+and a value that a thousand rows share is stored once. Envelopes without rows have no entry. A scope's entry belongs
+to one ResourceSpans, a metric's to one ScopeMetrics.
 
-An attribute is `{key, type, value, raw}`. `type` is one of the `TYPE_*` numbers. `value` is the text that
-ClickHouse stores: strings as they are, `true`/`false`, decimal integers, doubles in their shortest form with an
-exponent only below 1e-6 or from 1e21 (`NaN`, `Infinity`, `-Infinity`), bytes as base64, arrays and maps as
-compact JSON with sorted keys. `raw` holds the serialized AnyValue of arrays and maps, whose text is not
-lossless, and is null for the rest. Duplicate keys are invalid in OTLP: the last one is kept.
+An attribute is `{key, type, value, raw}`. `type` is one of the `TYPE_*` numbers, `value` the text that ClickHouse
+stores. `raw` holds the serialized AnyValue of arrays and maps, whose text is not lossless, and is null for the rest:
+what changes one of them must change both. It is what protobuf writes for the value, without unknown fields and
+`strindex` fields and with duplicate keys dropped as in any list of attributes. A log body is the same in columns.
 
-An id is null where it is absent or invalid (wrong length or all zero). Times are nanoseconds since the epoch.
+The text of a value
+    empty, absent   no characters
+    string          as it is
+    bool            `true` or `false`
+    int             decimal, `-` before a negative one
+    double          `NaN`, `Infinity`, `-Infinity`; else the fewest digits that read back equal, `-0` for minus zero.
+                    From 1e-6 up to, not including, 1e21 (by absolute value) plain: `1`, `0.000001`, `123.5`. Else with
+                    an exponent that has a sign and no leading zero: `1e+21`, `-2.5e-7`
+    bytes           base64, standard alphabet, padded
+    array, map      JSON without blanks: `[...]`, `{"key":...}` with keys in the order of their code points. Inside:
+                    empty and absent values are `null`, bools and ints as above, doubles as above but `"NaN"`,
+                    `"Infinity"` and `"-Infinity"` are strings, bytes are a string of base64. Strings and keys escape
+                    only `\"`, `\\`, `\n`, `\r`, `\t`, `\b`, `\f` and the rest below U+0020 as `\u001f` in lower-case
+                    hex; everything else, also `/`, `<`, U+007F and U+2028, stands as it is
+
+An id is null where it is absent or invalid (wrong length or all zero). Times are nanoseconds since the epoch. A field
+that the message does not have (`scale` of a gauge) is 0, empty or, where the column allows it, null; the `sum` of a
+summary is never null. `entity_refs` are serialized EntityRefs without unknown fields.
 """
 
 import pyarrow as pa
