@@ -32,6 +32,15 @@ class Component(Protocol):
         """Finish what was taken over, then let go of every resource."""
 
 
+@runtime_checkable
+class Listens(Protocol):
+    """A component that people or programs can talk to."""
+
+    @property
+    def listening(self) -> Mapping[str, str]:
+        """Addresses by what is spoken there, such as `{"OTLP over gRPC": "localhost:4317"}`."""
+
+
 class Receiver(Component, Protocol):
     """Takes data from outside and hands it to the consumer of its signal (see `Settings.consumers`)."""
 
