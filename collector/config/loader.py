@@ -1,0 +1,52 @@
+"""Reads and checks a whole configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from collector.config.assemble import assemble
+from collector.config.block import read_block
+from collector.config.components import read_components, section
+from collector.config.document import Block
+from collector.config.loaded import LoadedConfig
+from collector.config.problems import ConfigError, Findings
+from collector.config.service import ServiceConfig
+from collector.config.source import default_source, read
+from collector.config.wiring import Wiring
+from collector.pipeline.catalogue import CATALOGUE, Catalogue
+from collector.telemetry.config import TelemetryConfig
+
+
+def load(
+    sources: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    catalogue: Catalogue = CATALOGUE,
+) -> LoadedConfig:
+    """Return the configuration that `sources` make together; none is the built-in default.
+
+    A source is a path or a URI (see `collector.config.source`). `environ` is where `${env:NAME}` looks, the
+    process's environment unless given. Raises ConfigError with every problem that was found.
+    """
+    findings = Findings()
+    environ = os.environ if environ is None else environ
+    root = read(list(sources) or [default_source(environ, findings)], environ, findings)
+    if root is None:
+        raise ConfigError(findings.problems)
+    declared = read_components(root, catalogue, findings)
+    wiring = Wiring(declared, findings)
+    wiring.read(root)
+    telemetry = _read_service(root, findings)
+    if findings.problems or telemetry is None:
+        raise ConfigError(findings.problems)
+    return assemble(declared, wiring.pipelines, wiring.extensions, telemetry, findings)
+
+
+def _read_service(root: Block, findings: Findings) -> TelemetryConfig | None:
+    """Check the keys of `service` and return its `telemetry`; pipelines are the wiring's."""
+    service = section(root, ("service",), findings)
+    beside = {key: entry for key, entry in service.entries.items() if key not in ("pipelines", "telemetry")}
+    read_block(ServiceConfig, Block(service.place, beside), ("service",), findings)
+    telemetry = service.entries.get("telemetry")
+    node = telemetry.node if telemetry else Block(service.place)
+    return read_block(TelemetryConfig, node, ("service", "telemetry"), findings)
