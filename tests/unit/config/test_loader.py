@@ -67,10 +67,10 @@ service:
         "1.yaml:20:3 processors.batch: this key stands here twice, first in line 18",
         '1.yaml:20:11 processors.batch.send_batch_sizes: unknown key, did you mean "send_batch_size"?',
         '1.yaml:22:3 service.extension: unknown key, did you mean "extensions"?',
-        "1.yaml:23:29 service.telemetry.logs.level: debug, info, warn or error was expected, not 'inof', "
-        'did you mean "info"?',
-        "1.yaml:25:5 service.pipelines.trace: a pipeline is named after its signal (traces, metrics, logs), "
-        'or signal/name, did you mean "traces"?',
+        """1.yaml:23:29 service.telemetry.logs.level: debug, info, warn or error was expected, not 'inof', \
+did you mean "info"?""",
+        """1.yaml:25:5 service.pipelines.trace: a pipeline is named after its signal (traces, metrics, logs), \
+or signal/name, did you mean "traces"?""",
         '1.yaml:26:19 service.pipelines.trace.receivers[0]: otpl is not defined under receivers, did you mean "otlp"?',
         "1.yaml:27:27 service.pipelines.trace.processors[1]: batch stands here twice",
         "1.yaml:28:25 service.pipelines.trace.exporters[1]: otlp is not defined under exporters, only under receivers",
@@ -87,8 +87,8 @@ service:
         pytest.param(
             "receivers: [otlp",
             [
-                "1.yaml:2:1 this is not valid YAML, while parsing a flow sequence (begun in line 1): "
-                "did not find expected ',' or ']'"
+                """1.yaml:2:1 this is not valid YAML, while parsing a flow sequence (begun in line 1): \
+did not find expected ',' or ']'"""
             ],
             id="no YAML",
         ),
@@ -153,42 +153,39 @@ def _batched(base: str, batch: str, exporter: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("batch", "exporter", "expected", "notice"),
+    ("blocks", "gathering", "notice"),
     [
         pytest.param(
-            "batch: {send_batch_size: 100, timeout: 5s}",
-            "sink: {endpoint: 'a://b'}",
+            ("batch: {send_batch_size: 100, timeout: 5s}", "sink: {endpoint: 'a://b'}"),
             BatchConfig(min_size=100, flush_timeout=5.0),
             "its settings are now sending_queue.batch of sink",
             id="moves to the exporter",
         ),
         pytest.param(
-            "batch: ",
-            "gathering: ",
+            ("batch: ", "gathering: "),
             BatchConfig(min_size=20_000, flush_timeout=1.0),
             "its settings are now sending_queue.batch of gathering",
             id="keeps what the exporter prefers where nothing was written",
         ),
         pytest.param(
-            "batch: {timeout: 3s}",
-            "gathering: ",
+            ("batch: {timeout: 3s}", "gathering: "),
             BatchConfig(min_size=20_000, flush_timeout=3.0),
             "its settings are now sending_queue.batch of gathering",
             id="changes only what was written",
         ),
         pytest.param(
-            "batch: {send_batch_size: 100}",
-            "sink: {endpoint: 'a://b', sending_queue: {batch: {min_size: 7}}}",
+            ("batch: {send_batch_size: 100}", "sink: {endpoint: 'a://b', sending_queue: {batch: {min_size: 7}}}"),
             BatchConfig(min_size=7),
             "it changes nothing; sending_queue.batch of sink stands",
             id="yields to the exporter's own",
         ),
     ],
 )
-def test_a_batch_processor(loading, base, batch, exporter, expected, notice):
+def test_a_batch_processor(loading, base, blocks, gathering, notice):
+    batch, exporter = blocks
     loaded = loading(_batched(base, f"filter: , {batch}", exporter))
     (config,) = loaded.exporters.values()
-    assert config.sending_queue.batch == expected
+    assert config.sending_queue.batch == gathering
     assert loaded.pipelines["traces"].processors == ("filter",)
     assert set(loaded.processors) == {"filter"}
     assert [found.text for found in loaded.notices] == [f"processors.batch: {notice}"]
