@@ -1,0 +1,145 @@
+"""One pipeline: processors, the log, and a runner for each exporter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from collector.api import Batch, Exporter, ExporterConfig, Processor, Settings, Signal, State
+from collector.delivery.dead_letters import DeadLetters
+from collector.delivery.log import Bounds, Cursor, Log, QueueFull
+from collector.delivery.runner import Route, Runner
+from collector.pipeline.supervise import supervise
+from collector.telemetry import catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """An exporter as one pipeline uses it. `settings` speak for the way from that pipeline to that exporter."""
+
+    id: str
+    exporter: Exporter
+    config: ExporterConfig
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A processor under its id."""
+
+    id: str
+    processor: Processor
+
+
+class Pipeline:
+    """Takes batches of one signal over, changes them, keeps them, and delivers them to every exporter."""
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - the field's word, and the attribute's name
+        signal: Signal,
+        log: Log,
+        *,
+        steps: Sequence[Step],
+        sinks: Sequence[Sink],
+        settings: Settings,
+        dead_letters: DeadLetters,
+    ) -> None:
+        self.id = id
+        self.signal = signal
+        self.log = log
+        self._steps = tuple(steps)
+        self._settings = settings
+        self._cursors: list[Cursor] = []
+        self._awaited: list[Cursor] = []
+        self._runners: list[tuple[Runner, Settings]] = []
+        for sink in sinks:
+            self._connect(sink, dead_letters)
+
+    def _connect(self, sink: Sink, dead_letters: DeadLetters) -> None:
+        queue = sink.config.sending_queue
+        cursor = self.log.cursor(sink.id, Bounds(queue.queue_size, queue.sizer, queue.block_on_overflow))
+        route = Route(self.id, self.signal, self.log.id, sink.id, sink.exporter)
+        self._runners.append((Runner(route, cursor, sink.config, sink.settings, dead_letters), sink.settings))
+        self._cursors.append(cursor)
+        if queue.wait_for_result or not queue.enabled:
+            self._awaited.append(cursor)
+        self._settings.metrics.set(
+            catalogue.EXPORTER_QUEUE_CAPACITY, queue.queue_size, exporter=sink.id, data_type=self.signal.value
+        )
+
+    def admit(self, batch: Batch) -> None:
+        """Raise `Overloaded` where `consume` would."""
+        try:
+            self.log.admit(batch)
+        except QueueFull as error:
+            self._refused(error, batch)
+            raise
+
+    async def consume(self, batch: Batch) -> None:
+        """Take a batch over; see `collector.api.Consume`."""
+        if self._steps:
+            processed = await asyncio.to_thread(self._process, batch)
+            if processed is None:
+                return
+            batch = processed
+        try:
+            sequence = await self.log.append(batch)
+        except QueueFull as error:
+            self._refused(error, batch)
+            raise
+        for cursor in self._awaited:
+            await cursor.delivered(sequence)
+
+    def _refused(self, error: QueueFull, batch: Batch) -> None:
+        metric = catalogue.EXPORTER_ENQUEUE_FAILED[self.signal]
+        self._settings.metrics.add(metric, batch.items, exporter=error.exporter)
+
+    def _process(self, batch: Batch) -> Batch | None:
+        metrics, clock = self._settings.metrics, self._settings.clock
+        current: Batch | None = batch
+        for step in self._steps:
+            if current is None:
+                return None
+            labels = {"processor": step.id, "otel_signal": self.signal.value}
+            metrics.add(catalogue.PROCESSOR_INCOMING, current.items, **labels)
+            began = clock.monotonic()
+            current = step.processor.process(current)
+            metrics.observe(catalogue.PROCESSOR_DURATION, clock.monotonic() - began, **labels)
+            metrics.add(catalogue.PROCESSOR_OUTGOING, current.items if current else 0, **labels)
+        return current
+
+    async def run(self) -> None:
+        """Deliver until the log is closed and empty."""
+        async with asyncio.TaskGroup() as runners:
+            for runner, settings in self._runners:
+                settings.report(State.OK)
+                runners.create_task(supervise(_restartable(runner), settings, "delivery"))
+
+    def undelivered(self) -> dict[str, int]:
+        """Items that each exporter has still to take."""
+        return {cursor.name: cursor.undelivered for cursor in self._cursors if cursor.undelivered}
+
+
+def _restartable(runner: Runner) -> Callable[[], Awaitable[None]]:
+    async def work() -> None:
+        runner.cursor.rewind()
+        await runner.run()
+
+    return work
+
+
+class Inlet:
+    """What a receiver hands batches to: every pipeline of the signal that names it. A reload changes the pipelines."""
+
+    def __init__(self) -> None:
+        self.pipelines: tuple[Pipeline, ...] = ()
+
+    async def consume(self, batch: Batch) -> None:
+        """Give the batch to all pipelines or, where one has no room, to none."""
+        if len(self.pipelines) > 1:
+            for pipeline in self.pipelines:
+                pipeline.admit(batch)
+        for pipeline in self.pipelines:
+            await pipeline.consume(batch)

@@ -1,0 +1,167 @@
+"""Runs a graph: starts downstream first, stops upstream first, swaps it on reload, ends within a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from collector.api import Component, Kind, OtteryError, State
+from collector.config import ConfigError, LoadedConfig
+from collector.pipeline.build import Builder, Graph, Key, Surroundings, connect
+from collector.pipeline.pipeline import Pipeline
+from collector.telemetry.catalogue import OTTERY_DROPPED
+
+Load = Callable[[], LoadedConfig]
+"""Reads the configuration anew. Raises `ConfigError`."""
+
+_STOP_TIMEOUT = 10.0
+
+
+class StartError(OtteryError):
+    """A component could not start; the message names it and says why."""
+
+
+class Service:
+    """The running collector. `stop` and `reload` may be called from signal handlers."""
+
+    def __init__(self, load: Load, around: Surroundings, drain_timeout: float = 25.0) -> None:
+        self._load = load
+        self._around = around
+        self._drain_timeout = drain_timeout
+        self._commands: asyncio.Queue[str] = asyncio.Queue()
+        self._deliveries: dict[str, asyncio.Task[None]] = {}
+        self.graph: Graph | None = None
+
+    def stop(self) -> None:
+        """Ask for an orderly end."""
+        self._commands.put_nowait("stop")
+
+    def reload(self) -> None:
+        """Ask for the configuration to be read again."""
+        self._commands.put_nowait("reload")
+
+    async def run(self, config: LoadedConfig, started: Callable[[Graph], None]) -> None:
+        """Run until `stop`; `started` is called once everything listens.
+
+        Raises `StartError` when a component cannot start; everything is stopped then.
+        """
+        try:
+            await self._run(config, started)
+        except* OtteryError as errors:
+            raise errors.exceptions[0] from errors
+
+    async def _run(self, config: LoadedConfig, started: Callable[[Graph], None]) -> None:
+        graph = Builder(config, self._around).build()
+        async with asyncio.TaskGroup() as stage:
+            self.graph = graph
+            try:
+                await self._start(graph, graph.components, stage)
+                started(graph)
+                while await self._commands.get() != "stop":
+                    await self._reload(stage)
+            finally:
+                await self._shut_down(self.graph)
+
+    async def _start(self, graph: Graph, keys: Iterable[Key], stage: asyncio.TaskGroup) -> None:
+        """Start the named components: what receives comes last."""
+        wanted = set(keys)
+        for kind in (Kind.EXTENSION, Kind.EXPORTER, Kind.PROCESSOR):
+            await self._start_kind(graph, kind, wanted)
+        for name, pipeline in graph.pipelines.items():
+            if name not in self._deliveries:
+                self._deliveries[name] = stage.create_task(pipeline.run(), name=f"pipeline {name}")
+        connect(graph)
+        await self._start_kind(graph, Kind.RECEIVER, wanted)
+
+    async def _start_kind(self, graph: Graph, kind: Kind, wanted: set[Key]) -> None:
+        for key in graph.of(kind):
+            if key not in wanted:
+                continue
+            settings = graph.settings[key]
+            settings.report(State.STARTING)
+            try:
+                await graph.components[key].start()
+            except Exception as error:
+                settings.report(State.FAILED, str(error))
+                raise StartError(f"{kind.value}.{key[1]} could not start: {error}") from error
+            settings.report(State.OK)
+
+    async def _reload(self, stage: asyncio.TaskGroup) -> None:
+        old, log = self.graph, self._around.log
+        if old is None:
+            return
+        try:
+            config = self._load()
+            graph = Builder(config, self._around, old).build()
+        except (ConfigError, OtteryError, OSError) as error:
+            log.error("reload refused, going on as before", reason=str(error))
+            return
+        await self._swap(old, graph, stage)
+
+    async def _swap(self, old: Graph, graph: Graph, stage: asyncio.TaskGroup) -> None:
+        """Go over to the new graph: data keeps flowing through whatever both have."""
+        fresh = [key for key in graph.components if old.components.get(key) is not graph.components[key]]
+        gone = [key for key in old.components if graph.components.get(key) is not old.components[key]]
+        ended = {name: p for name, p in old.pipelines.items() if graph.pipelines.get(name) is not p}
+        await self._stop_components(old, [key for key in gone if key[0] is Kind.RECEIVER])
+        finishing = [(name, self._deliveries.pop(name)) for name in ended if name in self._deliveries]
+        await self._stop_components(old, [key for key in gone if key[0] is Kind.EXTENSION])
+        self.graph = graph
+        try:
+            await self._start(graph, fresh, stage)
+        except StartError as error:
+            self._around.log.error("a component of the new configuration failed to start", reason=str(error))
+            connect(graph)
+        await self._drain(ended, dict(finishing))
+        await self._stop_components(old, [key for key in gone if key[0] in (Kind.PROCESSOR, Kind.EXPORTER)])
+        self._around.log.info("configuration reloaded", started=len(fresh), stopped=len(gone))
+
+    async def _shut_down(self, graph: Graph | None) -> None:
+        if graph is None:
+            return
+        await self._stop_components(graph, graph.of(Kind.RECEIVER))
+        await self._drain(graph.pipelines, self._deliveries)
+        for kind in (Kind.PROCESSOR, Kind.EXPORTER, Kind.EXTENSION):
+            await self._stop_components(graph, graph.of(kind))
+
+    async def _drain(self, pipelines: dict[str, Pipeline], tasks: dict[str, asyncio.Task[None]]) -> None:
+        """Close the logs and wait until they are delivered; after the deadline count what is left as dropped."""
+        for pipeline in pipelines.values():
+            pipeline.log.close()
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks.values(), timeout=self._drain_timeout)
+        for name, task in tasks.items():
+            if task in late:
+                task.cancel()
+                self._lost(pipelines[name])
+        if late:
+            await asyncio.wait(late)
+
+    def _lost(self, pipeline: Pipeline) -> None:
+        for exporter, items in pipeline.undelivered().items():
+            self._around.metrics.add(
+                OTTERY_DROPPED,
+                items,
+                signal=pipeline.signal.value,
+                component=exporter,
+                reason="shutdown",
+                intentional="false",
+            )
+            self._around.log.error(
+                "items dropped: the drain deadline passed", pipeline=pipeline.id, exporter=exporter, items=items
+            )
+
+    async def _stop_components(self, graph: Graph, keys: list[Key]) -> None:
+        """Stop components side by side, each within a deadline; an error is logged and hides no other."""
+        async with asyncio.TaskGroup() as stopping:
+            for key in keys:
+                stopping.create_task(self._stop_one(key, graph.components[key]))
+
+    async def _stop_one(self, key: Key, component: Component) -> None:
+        try:
+            async with asyncio.timeout(_STOP_TIMEOUT):
+                await component.stop()
+        except Exception as error:  # noqa: BLE001 - the others still have to stop
+            self._around.log.error("component did not stop cleanly", component=f"{key[0]}.{key[1]}", reason=repr(error))
+        self._around.report(key[0].value, key[1])(State.STOPPED)
