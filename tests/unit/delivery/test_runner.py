@@ -1,0 +1,170 @@
+import asyncio
+from contextlib import asynccontextmanager
+
+import pyarrow.compute as pc
+import pytest
+
+from collector.api import (
+    BatchConfig,
+    ExporterConfig,
+    Fatal,
+    Permanent,
+    QueueConfig,
+    Retryable,
+    RetryConfig,
+    Signal,
+    State,
+)
+from collector.delivery.log import Bounds
+from collector.delivery.memory import MemoryLog
+from collector.delivery.runner import Route, Runner
+from collector.telemetry import catalogue
+from collector.testing import RecordingExporter, sample_batch, settings
+
+
+class _Letters:
+    def __init__(self):
+        self.kept = []
+
+    async def put(self, letter):
+        self.kept.append((letter.batch.items, letter.reason, letter.kind))
+
+
+class _Picky(RecordingExporter):
+    """Refuses every push that holds a span with one of the names."""
+
+    def __init__(self, *names: str):
+        super().__init__()
+        self.names = names
+
+    async def push(self, delivery):
+        found = pc.is_in(delivery.batch.columns.column("name"), value_set=pc.cast(list(self.names), "string"))
+        if pc.any(found).as_py():
+            raise Permanent("bad span", kind="poison")
+        await super().push(delivery)
+
+
+def _config(**queue) -> ExporterConfig:
+    return ExporterConfig(
+        timeout=0.0,
+        sending_queue=QueueConfig(**queue),
+        retry_on_failure=RetryConfig(randomization_factor=0, initial_interval=1.0, multiplier=2, max_interval=3.0),
+    )
+
+
+@asynccontextmanager
+async def _running(exporter, config=None, around=None):
+    log, letters, around = MemoryLog(), _Letters(), around or settings("traces -> test")
+    cursor = log.cursor("test", Bounds(100))
+    route = Route("traces", Signal.TRACES, log.id, "test", exporter)
+    runner = Runner(route, cursor, config or _config(), around, letters)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        tasks.create_task(runner.run())
+        yield log, letters, around
+        log.close()
+
+
+async def test_records_that_wait_leave_as_one_batch_under_a_token_of_their_range():
+    exporter = RecordingExporter()
+    async with _running(exporter, _config(num_consumers=1)) as (log, _, _):
+        for items in (1, 2, 3):
+            await log.append(sample_batch(Signal.TRACES, items))
+        await exporter.delivered(6)
+    assert [(d.token, d.batch.items) for d in exporter.deliveries] == [(f"{log.id}:0-2", 6)]
+
+
+async def test_a_record_over_max_size_is_cut_and_every_piece_has_its_own_token():
+    exporter = RecordingExporter()
+    async with _running(exporter, _config(batch=BatchConfig(min_size=1, max_size=2))) as (log, _, _):
+        await log.append(sample_batch(Signal.TRACES, 5))
+        await exporter.delivered(5)
+    assert [(d.token.partition("/")[2], d.batch.items) for d in exporter.deliveries] == [
+        ("0+2", 2),
+        ("2+2", 2),
+        ("4+1", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "state"),
+    [
+        pytest.param(Retryable("busy", kind="busy"), "busy", State.DEGRADED, id="retryable"),
+        pytest.param(OSError("reset"), "unknown", State.DEGRADED, id="unknown"),
+        pytest.param(Fatal("no such table"), "fatal", State.FAILED, id="fatal"),
+    ],
+)
+async def test_what_may_pass_is_sent_again_under_the_same_token(error, kind, state):
+    exporter = RecordingExporter([error, error, None])
+    async with _running(exporter) as (log, letters, around):
+        await log.append(sample_batch(Signal.TRACES, 2))
+        for wait in (1.0, 2.0):
+            await around.clock.sleeping()
+            await around.clock.advance(wait)
+        await exporter.delivered(2)
+    assert {d.token for d in exporter.attempts} == {f"{log.id}:0-0"}
+    assert around.metrics.value(catalogue.OTTERY_RETRIES, exporter="test", kind=kind) == 2
+    assert around.metrics.value(catalogue.EXPORTER_SENT[Signal.TRACES], exporter="test") == 2
+    assert [s for s, _ in around.report.states] == [state, state, State.OK]
+    assert letters.kept == []
+
+
+async def test_a_sinks_own_delay_is_honoured():
+    exporter = RecordingExporter([Retryable("throttled", retry_after=9.0)])
+    async with _running(exporter) as (log, _, around):
+        await log.append(sample_batch(Signal.TRACES, 1))
+        await around.clock.sleeping()
+        await around.clock.advance(8.9)
+        assert len(exporter.attempts) == 1
+        await around.clock.advance(0.2)
+        await exporter.delivered(1)
+
+
+async def test_refused_rows_are_isolated_and_the_rest_is_delivered():
+    exporter = _Picky("GET /orders/3", "GET /orders/6")
+    async with _running(exporter) as (log, letters, around):
+        await log.append(sample_batch(Signal.TRACES, 7))
+        await exporter.delivered(5)
+    assert letters.kept == [(1, "bad span", "poison")] * 2
+    assert len({d.token for d in exporter.deliveries}) == len(exporter.deliveries)
+    assert around.metrics.value(catalogue.EXPORTER_SEND_FAILED[Signal.TRACES], exporter="test") == 2
+
+
+async def test_retrying_ends_when_asked_and_the_rows_are_dead_lettered():
+    exporter = RecordingExporter([Retryable("down")] * 9)
+    config = ExporterConfig(
+        retry_on_failure=RetryConfig(initial_interval=1.0, randomization_factor=0, max_elapsed_time=1.5)
+    )
+    async with _running(exporter, config) as (log, letters, around):
+        await log.append(sample_batch(Signal.TRACES, 2))
+        for wait in (1.0, 1.5):
+            await around.clock.sleeping()
+            await around.clock.advance(wait)
+    assert letters.kept == [(2, "down", "retries_ended")]
+
+
+async def test_a_push_without_an_answer_is_cut_and_made_again():
+    exporter = RecordingExporter()
+    exporter.open.clear()
+    async with _running(exporter, ExporterConfig(timeout=0.01)) as (log, _, around):
+        await log.append(sample_batch(Signal.TRACES, 1))
+        await around.clock.sleeping()
+        exporter.open.set()
+        await around.clock.advance(60)
+        await exporter.delivered(1)
+    assert around.metrics.value(catalogue.OTTERY_RETRIES, exporter="test", kind="timeout") == 1
+
+
+async def test_no_more_batches_are_in_flight_than_consumers():
+    exporter = RecordingExporter()
+    exporter.open.clear()
+    async with _running(exporter, _config(num_consumers=2)) as (log, _, _):
+        for pushes in (1, 2):
+            await log.append(sample_batch(Signal.TRACES, 1))
+            await exporter.attempted(pushes)
+        for _ in range(3):
+            await log.append(sample_batch(Signal.TRACES, 1))
+        await asyncio.sleep(0)
+        assert exporter.in_flight == 2
+        exporter.open.set()
+        await exporter.delivered(5)
+    assert [d.batch.items for d in exporter.deliveries] == [1, 1, 3]
