@@ -11,7 +11,7 @@ Protobuf
     wherever on the wire it stands, unless it is skipped. `key_strindex` is skipped; an AnyValue whose value is
     `string_value_strindex` has none. `Rejected.field` is a path of protobuf names (`resource_spans[0].scope_spans[1]`).
 
-Limits, in the order in which the messages stand
+Limits
     A breach rejects the whole request. `attributes` bounds every list of KeyValue but those inside an AnyValue, as it
     came, before duplicates are dropped. A value of an attribute, or a body, has depth 1, an element of it depth 2.
     Limits hold for each request alone and are checked in rejected and in empty parts too, in what protobuf keeps.
@@ -34,12 +34,13 @@ JSON
     lowerCamelCase name and, where that is missing or null, by its snake_case name; other keys are ignored. Of several
     members of a oneof the one with the highest field number counts. null is absent, but an error inside an array.
     Integers are numbers or strings of decimal digits with `-` or not, or have a fraction or exponent and a whole
-    value (`1.5e18`, read as a double); a value outside the field's range is an error. Doubles are numbers, strings of
-    the same form, `"NaN"`, `"Infinity"` or `"-Infinity"`; one that rounds to infinity is an error. Enums are integers
-    or names. Bytes are base64 in the standard or the URL alphabet, or a mixture, with padding or without. Ids are hex
-    of any case; one that is not hex becomes the single byte 0, which is never a valid id, so that its item is rejected
-    and not the whole request. `arrayValue` and `kvlistValue` may hold the array of values itself, as the official
-    events example has it. Anything else of a wrong type is an error whose `field` is a path of lowerCamelCase names
+    value (`1.5e18`, read as a double, as are JSON numbers beyond 64 bits); a value outside the field's range is an
+    error. Doubles are numbers, strings of the same form, `"NaN"`, `"Infinity"` or `"-Infinity"`; one that rounds to
+    infinity is an error. Enums are integers or names. Bytes are base64 in the standard or the URL alphabet, or a
+    mixture, with padding or without. Ids are hex of any case; one that is not hex becomes the single byte 0, which is
+    never a valid id, so that its item is rejected and not the whole request. `arrayValue` and `kvlistValue` may hold
+    the array of values itself, as the official events example has it. Any other value of a wrong type, ids that are
+    not strings included, is an error whose `field` is a path of lowerCamelCase names
     (`resourceSpans[0].scopeSpans[2].spans[1].startTimeUnixNano`). `depth` is the only limit that is checked here.
 """
 
