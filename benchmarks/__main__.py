@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,70 +11,26 @@ import typer
 from rich.console import Console
 
 from benchmarks.peers import UnavailableError, install_site
-from benchmarks.processes import NotReadyError
 from benchmarks.report import RESULTS, Report
-from benchmarks.runner import HttpSink, InvalidError, Result, measure
+from benchmarks.session import Session
+from benchmarks.sinks import CountingSink, Engine
 from benchmarks.summary import summarize
-from benchmarks.systems import SYSTEMS, System
-from benchmarks.work import FULL, QUICK, STANDARD, Work
+from benchmarks.systems import SYSTEMS
+from benchmarks.work import FULL, QUICK, STANDARD
 
 _console = Console(width=None if sys.stdout.isatty() else 160)
-_problems = Console(stderr=True)
+_progress = Console(stderr=True)
 
 
 def _matching(names: str, name: str) -> bool:
     return not names or any(part.strip() in name for part in names.split(","))
 
 
-class Session:
-    """The runs of one call, and what went wrong."""
-
-    def __init__(self, systems: Sequence[System], work: Sequence[Work], repetitions: int) -> None:
-        self.problems: list[str] = []
-        self.versions: dict[str, str] = {}
-        self.results: list[Result] = []
-        self.load = os.getloadavg()[0]
-        self._systems = [system for system in systems if self._available(system)]
-        self._work = work
-        self._repetitions = repetitions
-
-    def _available(self, system: System) -> bool:
-        try:
-            self.versions[system.name] = system.version()
-        except UnavailableError as error:
-            self._problem(f"SKIPPED {system.name}: {error}")
-            return False
-        return True
-
-    def _problem(self, message: str) -> None:
-        self.problems.append(message)
-        _problems.print(f"[bold red]{message}", highlight=False)
-
-    def run(self, sink: HttpSink) -> None:
-        """Do all the work, the systems taking turns."""
-        for work in self._work:
-            for _ in range(self._repetitions):
-                for system in tuple(self._systems):
-                    self._measure(system, work, sink)
-
-    def _measure(self, system: System, work: Work, sink: HttpSink) -> None:
-        try:
-            result = measure(system, work, sink)
-        except InvalidError as error:
-            self._problem(f"INVALID {system.name} at {work.name}: {error}")
-            return
-        except NotReadyError as error:
-            self._problem(f"SKIPPED {system.name} from {work.name} on: {error}")
-            self._systems.remove(system)
-            return
-        self.results.append(result)
-        _problems.print(f"{work.name:24} {system.name:14} {result.cpu_per_item:8.2f} µs/item", highlight=False)
-
-
 def bench(
     *,
     quick: Annotated[bool, typer.Option("--quick", help="One repetition of a few pieces of work.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Everything, 8192 spans a request and gzip included.")] = False,
+    engine: Annotated[bool, typer.Option("--engine", help="Into the real engine too; --full does so.")] = False,
     systems: Annotated[str, typer.Option(help="Only systems whose name has one of these parts (comma list).")] = "",
     work: Annotated[str, typer.Option(help="Only work whose name has one of these parts, from the full list.")] = "",
     repetitions: Annotated[
@@ -92,16 +46,13 @@ def bench(
     try:
         install_site()
     except UnavailableError as error:
-        _problems.print(f"[bold red]no peers: {error}")
+        _progress.print(f"[bold red]no peers: {error}")
     chosen = [item for item in (FULL if full or work else QUICK if quick else STANDARD) if _matching(work, item.name)]
     count = repetitions or (1 if quick else 3)
-    session = Session([system for system in SYSTEMS if _matching(systems, system.name)], chosen, count)
+    session = Session([system for system in SYSTEMS if _matching(systems, system.name)], chosen, count, _progress)
     with tempfile.TemporaryDirectory(prefix="ottery-bench-sink-") as directory:
-        sink = HttpSink(Path(directory))
-        try:
-            session.run(sink)
-        finally:
-            sink.server.stop()
+        for kind in (CountingSink, Engine) if full or engine else (CountingSink,):
+            session.run(kind, Path(directory))
     report = Report(summarize(session.results), session.versions, count, note, session.problems, session.load)
     report.show(_console)
     if json:

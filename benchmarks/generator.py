@@ -53,7 +53,7 @@ class GrpcClient:
         options = [("grpc.use_local_subchannel_pool", 1)]
         compression = grpc.Compression.Gzip if compress else grpc.Compression.NoCompression
         self._channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options, compression=compression)
-        self._call = self._channel.unary_unary(f"/opentelemetry.proto.collector.{_SERVICES[signal]}/Export")
+        self._call = self._channel.unary_unary(f"/opentelemetry.proto.collector.{_SERVICES[signal]}/Export", None, None)
 
     async def send(self, body: bytes) -> bool:
         try:
@@ -65,7 +65,7 @@ class GrpcClient:
         return True
 
     async def close(self) -> None:
-        await self._channel.close()
+        await self._channel.close(None)
 
 
 class HttpClient:

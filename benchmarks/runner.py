@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import time
-import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import ROOT, SITE
 from benchmarks.processes import Driver, Server, free_port
+from benchmarks.sinks import InvalidError, Sink
 from benchmarks.systems import Ports, System
 from benchmarks.work import Work
 
 _POLL = 0.1
 _STALLED = 20.0
 _SETTLE = 0.25
-
-
-class InvalidError(Exception):
-    """A run lost, doubled or invented items, or did not end: it has no result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +48,7 @@ class Result:
         return asdict(self) | {"cpu_per_item_us": self.cpu_per_item, "items_per_second": self.items / self.seconds}
 
 
-class HttpSink:
-    """The counting sink in its own process."""
-
-    name = "sink"
-
-    def __init__(self, directory: Path) -> None:
-        self.port = free_port()
-        command = [sys.executable, "-m", "benchmarks.sink", "--port", str(self.port)]
-        environment = {"PYTHONPATH": f"{ROOT}:{SITE}"}
-        self.server = Server(command, directory / "sink.log", environment)
-        self.server.await_ports(self.port)
-
-    def reset(self, expected: int) -> None:
-        """Expect the items 0 to `expected`."""
-        self._ask(f"reset?expected={expected}", data=b"")
-
-    def state(self) -> dict[str, Any]:
-        """Return what has arrived."""
-        return dict(json.loads(self._ask("state")))
-
-    def _ask(self, what: str, data: bytes | None = None) -> bytes:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/bench/{what}", data, timeout=60) as answer:
-            return bytes(answer.read())
-
-
-def _await_items(sink: HttpSink, expected: int) -> dict[str, Any]:
+def _await_items(sink: Sink, expected: int) -> dict[str, Any]:
     """Wait until `expected` items arrived, as long as some still come; return the sink's last state."""
     last, changed = -1, time.monotonic()
     while True:
@@ -112,7 +81,7 @@ def _generator(work: Work, ports: Ports, log: Path) -> Driver:
     return Driver(command, log)
 
 
-def measure(system: System, work: Work, sink: HttpSink) -> Result:
+def measure(system: System, work: Work, sink: Sink) -> Result:
     """Run `work` through `system` into `sink`.
 
     Raises `InvalidError` when not every item arrived exactly once, `NotReadyError` when a process did not start.
@@ -135,10 +104,10 @@ def measure(system: System, work: Work, sink: HttpSink) -> Result:
             server.stop()
 
 
-def _measure(system: System, work: Work, sink: HttpSink, server: Server, generator: Driver) -> Result:
+def _measure(system: System, work: Work, sink: Sink, server: Server, generator: Driver) -> Result:
     warm_up = work.warm_up * work.items
     items = work.requests * work.items
-    sink.reset(warm_up + items)
+    sink.reset(work, warm_up + items)
     idle = server.usage()
     generator.ask(f"0 {work.warm_up}")
     generator.ask("go")

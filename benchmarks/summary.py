@@ -24,7 +24,7 @@ class Line:
     runs: tuple[Result, ...]
 
     def _median(self, field: str) -> float:
-        return statistics.median(getattr(run, field) for run in self.runs)
+        return float(statistics.median(getattr(run, field) for run in self.runs))
 
     @property
     def cpu(self) -> float:

@@ -1,6 +1,7 @@
 import pytest
 
-from benchmarks.runner import InvalidError, Result, _check
+from benchmarks.runner import Result, _check
+from benchmarks.sinks import InvalidError
 from benchmarks.summary import ratios, summarize, verdict
 
 
