@@ -1,0 +1,145 @@
+"""The way of one signal into its pipelines: bounded, decoded, handed over, counted; the same for gRPC and HTTP."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from collector.api import Consume, Context, Overloaded, Rejected, Retryable, Settings, Signal, TooLarge
+from collector.receivers.admission import Admission, Lease
+from collector.receivers.inflate import inflate
+from collector.receivers.refusal import Code, Refusal
+from collector.receivers.workers import Workers
+from collector.telemetry.catalogue import (
+    OTTERY_REJECTED,
+    RECEIVER_ACCEPTED,
+    RECEIVER_FAILED,
+    RECEIVER_REFUSED,
+    RECEIVER_REQUESTS,
+)
+from collector.wire.codec import Received, WireCodec
+from collector.wire.types import Scan
+
+Metadata = Mapping[str, tuple[str, ...]]
+NO_METADATA: Final[Metadata] = MappingProxyType({})
+
+_INLINE: Final = {"native": 512 * 1024, "python": 64 * 1024}
+"""Bytes up to which a request is read in the event loop: a thread costs more than it takes to read so few."""
+
+_INLINE_JSON: Final = 64 * 1024
+_INLINE_ENCODED: Final = 16 * 1024
+
+
+@dataclass(slots=True)
+class Request:
+    """An export request as it came. `encoding` is its compression, where the transport has not undone that."""
+
+    body: bytes
+    metadata: Metadata
+    json: bool = False
+    encoding: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What the doors of one receiver share."""
+
+    settings: Settings
+    codec: WireCodec
+    admission: Admission
+    workers: Workers
+
+
+class Counter:
+    """Counts the requests of one transport by what became of them."""
+
+    def __init__(self, settings: Settings, transport: str) -> None:
+        self._metrics = settings.metrics
+        self.labels = {"receiver": settings.id, "transport": transport}
+        for outcome in ("success", "refused", "failure"):
+            self.add(outcome, 0)
+
+    def add(self, outcome: str, value: int = 1) -> None:
+        """Count a request; `refused` is one that the sender must change or repeat, `failure` is our fault."""
+        self._metrics.add(RECEIVER_REQUESTS, value, **self.labels, outcome=outcome)
+
+    def refusal(self, refusal: Refusal) -> None:
+        """Count a request that was answered with `refusal`."""
+        self.add("failure" if refusal.code is Code.INTERNAL else "refused")
+
+
+class Door:
+    """Takes the requests of one signal over one transport. `limit` is the largest request once it is inflated."""
+
+    def __init__(self, room: Room, counter: Counter, signal: Signal, consume: Consume, limit: int) -> None:
+        self.signal = signal
+        self._settings = room.settings
+        self._codec = room.codec
+        self._workers = room.workers
+        self._consume = consume
+        self._limit = limit
+        self._labels = counter.labels
+        self._metrics = room.settings.metrics
+        self._inline = _INLINE[room.codec.name]
+        for metric in (RECEIVER_ACCEPTED, RECEIVER_REFUSED, RECEIVER_FAILED):
+            self._metrics.add(metric[signal], 0, **self._labels)
+
+    async def take(self, request: Request, lease: Lease) -> Scan:
+        """Hand a request over and return what was found in it; then the client may be told that it is safe.
+
+        `lease` already holds the body. Raises what `refusal_of` has an answer for.
+        """
+        context = Context(self._settings.clock.now_ns(), request.metadata)
+        items = 0
+        try:
+            received = await self._read(request, lease, context)
+            if received.batch is not None:
+                items = received.batch.items
+                await self._consume(received.batch)
+        except (Overloaded, Retryable, Rejected):
+            self._metrics.add(RECEIVER_REFUSED[self.signal], items, **self._labels)
+            raise
+        except Exception as error:
+            self._metrics.add(RECEIVER_FAILED[self.signal], items, **self._labels)
+            self._tell(error)
+            raise
+        self._metrics.add(RECEIVER_ACCEPTED[self.signal], items, **self._labels)
+        if received.scan.rejected:
+            self._count_rejected(received.scan.rejected)
+        return received.scan
+
+    async def _read(self, request: Request, lease: Lease, context: Context) -> Received:
+        if request.encoding:
+            return await self._read_encoded(request, lease, context)
+        if len(request.body) <= (_INLINE_JSON if request.json else self._inline):
+            return self._codec.read(self.signal, request.body, json=request.json, context=context)
+        return await self._workers.run(self._codec.read, self.signal, request.body, json=request.json, context=context)
+
+    async def _read_encoded(self, request: Request, lease: Lease, context: Context) -> Received:
+        """Inflate a little in the event loop, and what turns out to be more in a thread."""
+        try:
+            if len(request.body) <= _INLINE_ENCODED:
+                return self._inflate_and_read(request, min(self._limit, _INLINE_JSON), lease, context)
+        except TooLarge:
+            if self._limit <= _INLINE_JSON:
+                raise
+        return await self._workers.run(self._inflate_and_read, request, self._limit, lease, context)
+
+    def _inflate_and_read(self, request: Request, limit: int, lease: Lease, context: Context) -> Received:
+        body = inflate(request.encoding, request.body, limit, lease.take)
+        return self._codec.read(self.signal, body, json=request.json, context=context)
+
+    def _count_rejected(self, items: int) -> None:
+        labels = {"signal": self.signal.value, "receiver": self._settings.id, "reason": "invalid"}
+        self._metrics.add(OTTERY_REJECTED, items, **labels)
+
+    def _tell(self, error: Exception) -> None:
+        """Log where a fault of ours arose; its message is left out, because it may quote the payload."""
+        frames = traceback.extract_tb(error.__traceback__, limit=-1)
+        place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+        self._settings.log.error(
+            "a request failed inside the receiver", signal=self.signal, error=type(error).__name__, at=place
+        )

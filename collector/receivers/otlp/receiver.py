@@ -1,0 +1,126 @@
+"""The OTLP receiver: its servers, started and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from functools import partial
+from typing import TYPE_CHECKING, Final, cast
+
+from collector.api import Settings, Signal, State
+from collector.http import HttpServer
+from collector.receivers.addresses import bound_socket
+from collector.receivers.admission import Admission
+from collector.receivers.certificates import Certificates
+from collector.receivers.config import MEBIBYTE, GrpcServerConfig
+from collector.receivers.inert import inert_keys
+from collector.receivers.otlp.config import OtlpConfig, OtlpHttpConfig
+from collector.receivers.otlp.door import Counter, Door, Room
+from collector.receivers.otlp.http import OtlpHttp
+from collector.receivers.protocol import ConnectionLimits, GuardedProtocol
+from collector.receivers.workers import Workers
+from collector.wire.codec import codec
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
+
+    from collector.receivers.otlp.grpc import OtlpGrpc
+
+STOP_GRACE: Final = 5
+"""Seconds that requests under way have to finish once the receiver stops."""
+
+_FOR_EVER = 10**9
+
+
+class OtlpReceiver:
+    """Listens on the addresses of `protocols` and hands requests to the consumers of their signals."""
+
+    def __init__(self, config: OtlpConfig, settings: Settings) -> None:
+        self._config = config
+        self._settings = settings
+        self._grpc: OtlpGrpc | None = None
+        self._http: HttpServer | None = None
+        self._workers = Workers(settings.id)
+        self._listening: dict[str, str] = {}
+
+    @property
+    def listening(self) -> dict[str, str]:
+        """Addresses by what is spoken there."""
+        return dict(self._listening)
+
+    async def start(self) -> None:
+        """Listen. Raises `Fatal` when an address or a certificate cannot be used; then nothing listens."""
+        for path, reason in inert_keys(self._config.protocols, "protocols."):
+            self._settings.log.warning("a configuration key has no effect", key=path, reason=reason)
+        admission = Admission(self._config.admission.request_limit_mib * MEBIBYTE)
+        room = Room(self._settings, codec(), admission, self._workers)
+        try:
+            if self._config.protocols.grpc is not None:
+                await self._start_grpc(self._config.protocols.grpc, room)
+            if self._config.protocols.http is not None:
+                await self._start_http(self._config.protocols.http, room)
+        except BaseException:
+            await self.stop()
+            raise
+        self._settings.report(State.OK)
+
+    async def stop(self) -> None:
+        """Refuse new requests, finish those under way, let go of everything."""
+        grpc, self._grpc = self._grpc, None
+        http, self._http = self._http, None
+        self._listening = {}
+        async with asyncio.TaskGroup() as stopping:
+            if grpc is not None:
+                stopping.create_task(grpc.stop(STOP_GRACE))
+            if http is not None:
+                stopping.create_task(http.stop())
+        self._workers.stop()
+
+    async def _start_grpc(self, config: GrpcServerConfig, room: Room) -> None:
+        from collector.receivers.otlp.grpc import OtlpGrpc  # noqa: PLC0415 - gRPC is heavy, and HTTP does without it
+
+        counter = Counter(self._settings, "grpc")
+        limit = config.max_recv_msg_size_mib * MEBIBYTE
+        doors = {signal: Door(room, counter, signal, take, limit) for signal, take in self._settings.consumers.items()}
+        self._grpc = OtlpGrpc(config, doors, room.admission, counter, self._settings)
+        await self._grpc.start()
+        self._listening["OTLP over gRPC"] = self._grpc.address
+
+    async def _start_http(self, config: OtlpHttpConfig, room: Room) -> None:
+        counter = Counter(self._settings, "http")
+        paths = {
+            Signal.TRACES: config.traces_url_path,
+            Signal.METRICS: config.metrics_url_path,
+            Signal.LOGS: config.logs_url_path,
+        }
+        doors = {
+            paths[signal]: Door(room, counter, signal, take, config.max_request_body_size)
+            for signal, take in self._settings.consumers.items()
+        }
+        tls = None
+        if config.tls is not None:
+            tls = Certificates(config.tls, self._settings.clock, self._settings.log).server_context()
+        bound = bound_socket(config)
+        self._http = HttpServer(
+            cast("ASGI3Application", OtlpHttp(config, doors, room.admission, counter)),
+            [bound],
+            tls=tls,
+            grace=STOP_GRACE,
+            http=partial(GuardedProtocol, limits=_connection_limits(config)),
+            timeout_keep_alive=config.idle_timeout or _FOR_EVER,
+        )
+        await self._http.start()
+        self._listening["OTLP over HTTP"] = _address(config, bound.getsockname())
+
+
+def _connection_limits(config: OtlpHttpConfig) -> ConnectionLimits:
+    """Leave half of the file descriptors to everything else."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return ConnectionLimits(config.read_header_timeout, max(1, descriptors // 2))
+
+
+def _address(config: OtlpHttpConfig, name: str | tuple[str, int]) -> str:
+    if isinstance(name, str) or config.transport == "unix":
+        return config.endpoint
+    host, port = name[0], name[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,191 @@
+"""uvicorn's HTTP/1.1 protocol, hardened against clients that are slow, endless or wrong.
+
+uvicorn bounds neither the time nor the size of a request's head, answers malformed requests in plain text, and
+closes a connection at once after an answer that says so. The last would lose the answer to a client that is still
+sending: the operating system resets a connection that is closed with bytes unread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from collector.receivers.refusal import Code, Refusal
+
+HEAD_LIMIT: Final = 64 * 1024
+"""Bytes of a request's head, or of the trailers behind its body."""
+
+LINGER: Final = 2.0
+"""Seconds for which bytes are read and thrown away after an answer that came before the end of its request."""
+
+_MALFORMED = Refusal(Code.INVALID_ARGUMENT, 400, "this is not HTTP/1.1")
+_HEAD_TOO_LARGE = Refusal(Code.RESOURCE_EXHAUSTED, 431, f"the head of a request may have {HEAD_LIMIT} bytes")
+_TOO_SLOW = Refusal(Code.DEADLINE_EXCEEDED, 408, "the head of the request did not arrive in time")
+_TOO_MANY = Refusal(Code.UNAVAILABLE, 503, "too many connections", retry_after=1.0)
+
+_SILENT = logging.getLogger("collector.receivers.uvicorn")
+_SILENT.setLevel(logging.CRITICAL)  # a line for each bad request would let anybody flood the log
+_SILENT.disabled = True
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """`header_timeout` in seconds (0 is none) for a request's head; `connections` open at once."""
+
+    header_timeout: float = 5.0
+    connections: int = 8192
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *args: Any, limits: ConnectionLimits, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.logger = _SILENT
+        self._limits = limits
+        self._gentle: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_head = True
+        self._complete = True
+        self._head_bytes = 0
+        self._discarding = False
+        self._lingering = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+        """Begin, or turn the client away when there are too many connections."""
+        super().connection_made(transport)
+        self._gentle = cast("asyncio.Transport", _GentleTransport(self))
+        if len(self.connections) > self._limits.connections:
+            self._discarding = True
+            transport.write(_raw(_TOO_MANY))
+            transport.close()
+        else:
+            self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, unless an answer has ended this connection already."""
+        if not self._discarding:
+            self._head_bytes += len(data)
+            super().data_received(data)
+            self._watch()
+
+    def _watch(self) -> None:
+        if self._discarding:
+            return
+        if self._head_bytes > HEAD_LIMIT:
+            self._refuse(_HEAD_TOO_LARGE)
+        elif not self._in_head:
+            self._disarm()
+        elif self._timer is None:
+            self._arm()
+
+    def on_message_begin(self) -> None:
+        """Note that a request begins."""
+        self._in_head, self._complete = True, False
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Note that the head is whole, and have the answer end the connection gently."""
+        self._in_head, self._head_bytes = False, 0
+        super().on_headers_complete()
+        if self.cycle is not None and self._gentle is not None:
+            self.cycle.transport = self._gentle
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body; what comes between parts belongs to no head."""
+        self._head_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that the request is whole."""
+        self._complete, self._head_bytes = True, 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request, unless this one was answered before it was whole."""
+        if self._complete:
+            super().on_response_complete()
+        else:
+            self.finish()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Answer what is no HTTP."""
+        self._refuse(_MALFORMED)
+
+    def finish(self) -> None:
+        """Close after an answer: at once when the request has been read, else when the client has seen the answer."""
+        if self._lingering:
+            return
+        self._disarm()
+        if self._complete or self.transport.is_closing():
+            self.transport.close()
+            return
+        self._discarding = self._lingering = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.flow.resume_reading()
+        self._timer = self.loop.call_later(LINGER, self.transport.close)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer for the application, where no answer is under way that this one would be taken for."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if not cycle.more_body or cycle.response_started or self.pipeline:
+                cycle.keep_alive = False
+                self._discarding = True
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.write(_raw(refusal))
+        self._complete = False
+        self.finish()
+
+    def _arm(self) -> None:
+        if self._limits.header_timeout:
+            self._timer = self.loop.call_later(self._limits.header_timeout, self._head_is_late)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _head_is_late(self) -> None:
+        self._timer = None
+        if self._complete:  # nothing of a request was sent
+            self.transport.close()
+        else:
+            self._refuse(_TOO_SLOW)
+
+
+class _GentleTransport:
+    """The transport of an answer, which closes through the protocol."""
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+        self.close = protocol.finish
+
+
+def _raw(refusal: Refusal) -> bytes:
+    body = refusal.json()
+    lines = [
+        f"HTTP/1.1 {refusal.http} {HTTPStatus(refusal.http).phrase}",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        "connection: close",
+    ]
+    if refusal.retry_after:
+        lines.append(f"retry-after: {refusal.retry_seconds()}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
