@@ -1,0 +1,154 @@
+"""Arrow arrays in the form ClickHouse stores, made a column at a time, never a row at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector.storage.arrow import TYPE_ABSENT, TYPE_BYTES, TYPE_DOUBLE, TYPE_EMPTY, TYPE_STRING
+
+Nanoseconds = npt.NDArray[np.uint64]
+
+DAY_NS = 86_400 * 10**9
+LATEST_NS = 4_291_747_200 * 10**9
+"""2106-01-01: the last new year that DateTime, the type of keys, partitions and TTL, can hold."""
+
+_HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), dtype=np.uint16)
+_CONTROL = "[\x00-\x1f]"
+
+
+def nanoseconds(column: pa.UInt64Array) -> Nanoseconds:
+    """Return times as numpy, those past `LATEST_NS` pulled back to it."""
+    values: Nanoseconds = column.to_numpy(zero_copy_only=False)
+    return np.minimum(values, np.uint64(LATEST_NS)) if len(values) and values.max() > LATEST_NS else values
+
+
+def time_array(values: Nanoseconds, target: str) -> pa.Array:
+    """Return times for a column of ClickHouse type `target`: DateTime64 in nanoseconds, DateTime in seconds."""
+    if "DateTime64" in target:
+        return pa.array(values.view(np.int64)).view(pa.timestamp("ns"))
+    return pa.array((values // np.uint64(10**9)).astype(np.uint32))
+
+
+def hex_ids(ids: pa.FixedSizeBinaryArray) -> pa.StringArray:
+    """Return ids in lower-case hex, null ones as empty strings."""
+    count, width = len(ids), ids.type.byte_width
+    if ids.null_count == count:
+        return pa.repeat("", count)
+    raw = np.frombuffer(ids.buffers()[1], np.uint8, count * width, ids.offset * width)
+    if ids.null_count:
+        valid = ids.is_valid().to_numpy(zero_copy_only=False)
+        raw = raw.reshape(count, width)[valid].reshape(-1)
+        offsets = np.zeros(count + 1, np.int32)
+        np.cumsum(valid * np.int32(width * 2), out=offsets[1:])
+    else:
+        offsets = np.arange(count + 1, dtype=np.int32) * np.int32(width * 2)
+    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(_HEX[raw]))
+
+
+def enum_names(codes: pa.Int32Array, names: tuple[str, ...]) -> pa.DictionaryArray:
+    """Return the name of each code; codes that have none get an empty string."""
+    numbers = codes.to_numpy(zero_copy_only=False)
+    known = (numbers >= 0) & (numbers < len(names))
+    indices = np.where(known, numbers, len(names)).astype(np.int8)
+    return pa.DictionaryArray.from_arrays(pa.array(indices), pa.array([*names, ""]))
+
+
+def shared(indices: pa.Int32Array, values: pa.Array) -> pa.DictionaryArray:
+    """Return `values` taken by `indices` without copying them for every row.
+
+    ClickHouse refuses a dictionary that holds a value twice, so equal values are merged.
+    """
+    encoded = values.dictionary_encode()
+    if len(encoded.dictionary) < len(values):
+        return pa.DictionaryArray.from_arrays(encoded.indices.take(indices), encoded.dictionary)
+    return pa.DictionaryArray.from_arrays(indices, values)
+
+
+def children(lists: pa.ListArray) -> tuple[pa.Int32Array, pa.Array]:
+    """Return offsets that begin at 0 and the items they point into, of a list array that may be a slice."""
+    offsets = lists.offsets
+    first = offsets[0].as_py()
+    return (pc.subtract(offsets, first) if first else offsets), lists.flatten()
+
+
+def nested(lists: pa.ListArray, build: Callable[[pa.StructArray], pa.Array]) -> pa.ListArray:
+    """Return one column of a Nested: the lists with each item replaced by what `build` makes of it."""
+    offsets, items = children(lists)
+    return pa.ListArray.from_arrays(offsets, build(items))
+
+
+def attributes(lists: pa.ListArray, target: str) -> pa.Array:
+    """Return attributes for a column of ClickHouse type `target`: Map, or JSON as text."""
+    if "Map(" not in target:
+        return attribute_json(lists)
+    offsets, items = children(lists)
+    return pa.MapArray.from_arrays(offsets, items.field("key"), items.field("value"))
+
+
+def shared_attributes(indices: pa.Int32Array, lists: pa.ListArray, target: str) -> pa.Array:
+    """Return what `attributes` returns, for attributes that many rows share.
+
+    Keys and values are dictionaries, so that a row costs two indices an attribute and no text.
+    """
+    if "Map(" not in target:
+        return attribute_json(lists).take(indices)
+    offsets, items = children(lists)
+    starts, positions = _expand(offsets.to_numpy(), indices.to_numpy())
+    keys, values = (shared(pa.array(positions), items.field(name)) for name in ("key", "value"))
+    return pa.MapArray.from_arrays(pa.array(starts), keys, values)
+
+
+def attribute_keys(lists: pa.ListArray) -> pa.ListArray:
+    """Return the keys of each row's attributes."""
+    return nested(lists, lambda items: items.field("key"))
+
+
+def attribute_json(lists: pa.ListArray) -> pa.StringArray:
+    """Return each row's attributes as a JSON object; values keep their types, bytes are base64 strings.
+
+    Doubles that JSON does not know (NaN, infinities) become strings; an empty value becomes null.
+    """
+    offsets, items = children(lists)
+    kinds, texts = items.field("type"), items.field("value")
+    unnumeric = pc.and_(pc.equal(kinds, TYPE_DOUBLE), pc.is_in(texts, pa.array(["NaN", "Infinity", "-Infinity"])))
+    quoted = pc.or_(pc.is_in(kinds, pa.array([TYPE_STRING, TYPE_BYTES], pa.uint8())), unnumeric)
+    empty = pc.is_in(kinds, pa.array([TYPE_EMPTY, TYPE_ABSENT], pa.uint8()))
+    values = pc.if_else(empty, "null", pc.if_else(quoted, _json_string(texts), texts))
+    members = pc.binary_join_element_wise(_json_string(items.field("key")), values, ":")
+    body = pc.binary_join(pa.ListArray.from_arrays(offsets, members), ",")
+    return pc.binary_join_element_wise("{", body, "}", "")
+
+
+def service_names(lists: pa.ListArray) -> pa.StringArray:
+    """Return the `service.name` among each resource's attributes, or an empty string."""
+    offsets, items = children(lists)
+    found = np.flatnonzero(pc.equal(items.field("key"), "service.name").to_numpy(zero_copy_only=False))
+    owners = np.searchsorted(offsets.to_numpy(), found, side="right") - 1
+    positions = np.full(len(lists), -1, np.int64)
+    positions[owners] = found
+    taken = items.field("value").take(pa.array(positions, mask=positions < 0))
+    return taken.fill_null("")
+
+
+def _expand(
+    offsets: npt.NDArray[np.int32], indices: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return the offsets and the item positions of lists repeated as `indices` say."""
+    lengths = np.diff(offsets)[indices]
+    starts = np.zeros(len(indices) + 1, np.int32)
+    np.cumsum(lengths, out=starts[1:])
+    shift = np.repeat(offsets[:-1][indices] - starts[:-1], lengths)
+    return starts, (np.arange(starts[-1], dtype=np.int32) + shift).astype(np.int32, copy=False)
+
+
+def _json_string(texts: pa.StringArray) -> pa.StringArray:
+    escaped = pc.replace_substring(pc.replace_substring(texts, "\\", "\\\\"), '"', '\\"')
+    if pc.any(pc.match_substring_regex(escaped, _CONTROL)).as_py():
+        for code in range(32):
+            escaped = pc.replace_substring(escaped, chr(code), f"\\u{code:04x}")
+    return pc.binary_join_element_wise('"', escaped, '"', "")

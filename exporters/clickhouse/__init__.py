@@ -1,0 +1,1 @@
+"""Writes traces, logs and metrics to ClickHouse or to the embedded engine."""

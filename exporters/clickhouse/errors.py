@@ -1,0 +1,54 @@
+"""ClickHouse's error codes, sorted by what happens next."""
+
+from __future__ import annotations
+
+import re
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from collector.api import Fatal, OtteryError, Permanent, Retryable
+
+TOO_MANY_PARTS = 252
+
+_TOO_MUCH = frozenset({173, 241, 307})
+_ROWS = frozenset({6, 26, 27, 33, 41, 53, 69, 70, 117, 131, 321, 349, 407})
+_OPERATOR = frozenset({16, 20, 47, 60, 81, 164, 192, 193, 194, 201, 497, 516})
+_SCHEMA = frozenset({16, 20, 47, 53, 60, 81})
+_MESSAGE_LIMIT = 500
+_URL = re.compile(r"\s*\(for url [^)]*\)|\s*\(version [^)]*(?:\([^)]*\))?\)")
+
+
+class TooMuch(Retryable):
+    """The server would take the rows in smaller inserts."""
+
+
+def classify(error: ClickHouseError) -> OtteryError:
+    """Return what an error of clickhouse-connect means for the rows.
+
+    Errors without a code come from the network; those whose code is unknown here may pass, so both are retried.
+    """
+    code = getattr(error, "code", None)
+    reason = message(error)
+    if code is None:
+        return Retryable(reason, kind="network")
+    if code in _TOO_MUCH:
+        return TooMuch(reason, kind="memory")
+    if code == TOO_MANY_PARTS:
+        # One code for two things: merges that lag behind, and one insert into too many partitions.
+        kind = "partitions" if "max_partitions_per_insert_block" in reason else "parts"
+        return TooMuch(reason, kind=kind) if kind == "partitions" else Retryable(reason, kind=kind)
+    if code in _OPERATOR:
+        return Fatal(reason)
+    if code in _ROWS:
+        return Permanent(reason, kind=f"clickhouse_{code}")
+    return Retryable(reason, kind=f"clickhouse_{code}")
+
+
+def concerns_schema(error: ClickHouseError) -> bool:
+    """Tell whether the tables may have changed since they were looked at."""
+    return getattr(error, "code", None) in _SCHEMA
+
+
+def message(error: Exception) -> str:
+    """Return what an operator needs of an error: no URL, no version, one line, of bounded length."""
+    return " ".join(_URL.sub("", str(error)).split())[:_MESSAGE_LIMIT]
