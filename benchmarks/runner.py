@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -81,10 +83,11 @@ def _generator(work: Work, ports: Ports, log: Path) -> Driver:
     return Driver(command, log)
 
 
-def measure(system: System, work: Work, sink: Sink) -> Result:
-    """Run `work` through `system` into `sink`.
+@contextmanager
+def running(system: System, work: Work, sink: Sink) -> Iterator[tuple[Server, Driver]]:
+    """Start the collector and the generator of `work`; end both.
 
-    Raises `InvalidError` when not every item arrived exactly once, `NotReadyError` when a process did not start.
+    Raises `NotReadyError` when one of them did not start.
     """
     ports = Ports(free_port(), free_port(), free_port(), sink.port)
     with tempfile.TemporaryDirectory(prefix="ottery-bench-") as name:
@@ -95,13 +98,23 @@ def measure(system: System, work: Work, sink: Sink) -> Result:
             server.await_ports(ports.grpc, ports.http)
             generator = _generator(work, ports, directory / "generator.log")
             try:
-                return _measure(system, work, sink, server, generator)
-            except InvalidError as error:
-                raise InvalidError(f"{error}; log: {server.tail()}") from None
+                yield server, generator
             finally:
                 generator.stop()
         finally:
             server.stop()
+
+
+def measure(system: System, work: Work, sink: Sink) -> Result:
+    """Run `work` through `system` into `sink`.
+
+    Raises `InvalidError` when not every item arrived exactly once, `NotReadyError` when a process did not start.
+    """
+    with running(system, work, sink) as (server, generator):
+        try:
+            return _measure(system, work, sink, server, generator)
+        except InvalidError as error:
+            raise InvalidError(f"{error}; log: {server.tail()}") from None
 
 
 def _measure(system: System, work: Work, sink: Sink, server: Server, generator: Driver) -> Result:

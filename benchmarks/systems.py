@@ -95,7 +95,7 @@ class Ottery:
 
     def launch(self, ports: Ports, directory: Path) -> Launch:
         path = _write(_collector_config(ports, _exporter(ports)), directory)
-        command = [sys.executable, "-m", "collector.cli", "run", "--config", str(path)]
+        command = [sys.executable, "-c", "from collector.cli import main; main()", "run", "--config", str(path)]
         return Launch(command, {"OTTERY_CODEC": self.codec})
 
 
