@@ -58,14 +58,17 @@ class Permanent(OtteryError):
     """The sink refuses rows for good.
 
     `rows` are the indices of the refused rows where the sink names them; None means that any of the
-    batch's rows may be the cause, so the caller bisects.
+    batch's rows may be the cause, so the caller bisects, unless the refusal is `whole`: no part would fare better.
     """
 
-    def __init__(self, reason: str, rows: list[int] | None = None, kind: str = "refused") -> None:
+    def __init__(
+        self, reason: str, rows: list[int] | None = None, kind: str = "refused", *, whole: bool = False
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.rows = rows
         self.kind = kind
+        self.whole = whole
 
 
 class Fatal(OtteryError):

@@ -26,6 +26,8 @@ BUILT_IN: Final[Mapping[Kind, Mapping[str, str]]] = {
         "clickhouse": "exporters.clickhouse.factory:FACTORY",
         "debug": "exporters.debug.factory:FACTORY",
         "file": "exporters.file.factory:FACTORY",
+        "otlp_grpc": "exporters.otlp.factory:GRPC",
+        "otlp_http": "exporters.otlp.factory:HTTP",
     },
     Kind.CONNECTOR: {},
     Kind.EXTENSION: {

@@ -1,0 +1,1 @@
+"""OTLP to another collector or backend, over gRPC and HTTP."""

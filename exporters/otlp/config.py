@@ -1,0 +1,130 @@
+"""Configuration of the exporters `otlp_grpc` and `otlp_http`, in the OpenTelemetry Collector's keys."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from collector.api import ConfigModel, Duration, ExporterConfig, Signal
+
+
+class ClientTls(ConfigModel):
+    """`tls`: how the server is verified, and who we are."""
+
+    insecure: bool = False
+    """Speak without TLS (gRPC; over HTTP the URL's scheme decides)."""
+    insecure_skip_verify: bool = False
+    """Accept any certificate (HTTP only: gRPC always verifies)."""
+    ca_file: Path | None = None
+    """Authorities to trust, in PEM; the system's when empty."""
+    cert_file: Path | None = None
+    """Our certificate chain in PEM, for mutual TLS."""
+    key_file: Path | None = None
+    """Our private key in PEM."""
+    server_name_override: str = ""
+    """Name that the server's certificate must have, instead of the endpoint's (gRPC only)."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together")
+        return self
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context of a TLS client. Raises OSError when a file cannot be read."""
+        context = ssl.create_default_context(cafile=self.ca_file)
+        if self.insecure_skip_verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if self.cert_file is not None:
+            context.load_cert_chain(self.cert_file, self.key_file)
+        return context
+
+
+class Keepalive(ConfigModel):
+    """`keepalive`: pings on an idle connection."""
+
+    time: Duration = 10.0
+    timeout: Duration = 10.0
+    permit_without_stream: bool = False
+
+
+class GrpcConfig(ExporterConfig):
+    """`otlp_grpc`."""
+
+    endpoint: str = Field(min_length=1)
+    """`host:port`, `https://host:port`, `http://host:port` (which means `tls.insecure`), or several with commas.
+
+    Requests take turns over several; one that does not answer is left out of its turn until it does.
+    """
+    tls: ClientTls = ClientTls()
+    compression: Literal["gzip", "none", ""] = "gzip"
+    """gRPC for Python knows gzip alone."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Sent with every request."""
+    keepalive: Keepalive | None = None
+    wait_for_ready: bool = False
+    """Wait for a connection, up to `timeout`, instead of failing at once."""
+    authority: str = ""
+    """Value of the `:authority` header."""
+
+    @property
+    def targets(self) -> list[str]:
+        """Each endpoint as gRPC names it."""
+        return [part.strip().removeprefix("http://").removeprefix("https://") for part in self.endpoint.split(",")]
+
+    @property
+    def plaintext(self) -> bool:
+        """Whether connections go without TLS."""
+        return self.tls.insecure or self.endpoint.startswith("http://")
+
+
+class HttpConfig(ExporterConfig):
+    """`otlp_http`."""
+
+    timeout: Duration = 30.0
+    endpoint: str = ""
+    """Base URL; `/v1/traces`, `/v1/metrics` or `/v1/logs` is appended. Several with commas take turns."""
+    traces_endpoint: str = ""
+    """URL for traces, used as it is."""
+    metrics_endpoint: str = ""
+    """URL for metrics, used as it is."""
+    logs_endpoint: str = ""
+    """URL for logs, used as it is."""
+    encoding: Literal["proto", "json"] = "proto"
+    compression: Literal["gzip", "zstd", "none", ""] = "gzip"
+    compression_params: dict[Literal["level"], int] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Sent with every request."""
+    proxy_url: str | None = None
+    tls: ClientTls = ClientTls()
+    max_idle_conns: int = Field(100, ge=0)
+    """Connections that are kept open; 0 is no limit."""
+    max_conns_per_host: int = Field(0, ge=0)
+    """Connections at most; 0 is no limit."""
+
+    @field_validator("endpoint", "traces_endpoint", "metrics_endpoint", "logs_endpoint")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        for part in filter(None, value.split(",")):
+            url = urlsplit(part.strip())
+            if url.scheme not in ("http", "https") or not url.hostname:
+                raise ValueError(f"a URL such as https://collector:4318 was expected, not {part.strip()!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if not any((self.endpoint, self.traces_endpoint, self.metrics_endpoint, self.logs_endpoint)):
+            raise ValueError("endpoint, or an endpoint for each signal, is needed")
+        return self
+
+    def urls(self, signal: Signal) -> list[str]:
+        """Return where a signal goes: its own endpoint, else the base with the path of OTLP; empty is nowhere."""
+        own: str = getattr(self, f"{signal}_endpoint")
+        if own:
+            return [part.strip() for part in own.split(",")]
+        return [f"{part.strip().rstrip('/')}/v1/{signal}" for part in self.endpoint.split(",") if part.strip()]

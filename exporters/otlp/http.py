@@ -1,0 +1,114 @@
+"""OTLP over HTTP: one POST a batch, protobuf or JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from importlib.metadata import version
+
+import httpx
+import zstandard
+
+from collector.api import Batch, Delivery, Fatal, Retryable, Settings, Signal
+from collector.wire.codec import codec
+from exporters.otlp.answers import of_http, partial_success
+from exporters.otlp.config import HttpConfig
+from exporters.otlp.partial import PartialSuccess
+from exporters.otlp.turns import Turns
+
+_RESPONSE_LIMIT = 64 << 10
+_GZIP_LEVEL = 1
+_ZSTD_LEVEL = 1
+
+
+class HttpExporter:
+    """Sends batches to one or several OTLP/HTTP servers."""
+
+    def __init__(self, config: HttpConfig, settings: Settings) -> None:
+        self._config = config
+        self._partial = PartialSuccess(settings)
+        self._turns = {signal: Turns(config.urls(signal), settings.clock) for signal in Signal if config.urls(signal)}
+        self._client: httpx.AsyncClient | None = None
+
+    async def start(self) -> None:
+        """Make the client. Raises `Fatal` when a certificate cannot be read."""
+        config = self._config
+        headers = {
+            **config.headers,
+            "user-agent": f"ottery/{version('ottery')}",
+            "content-type": "application/x-protobuf" if config.encoding == "proto" else "application/json",
+        }
+        if config.compression not in ("none", ""):
+            headers["content-encoding"] = config.compression
+        try:
+            context = config.tls.context()
+        except OSError as error:
+            raise Fatal(f"tls: {error}") from error
+        self._client = httpx.AsyncClient(
+            headers=headers,
+            verify=context,
+            proxy=config.proxy_url,
+            timeout=config.timeout or None,
+            trust_env=config.proxy_url is None,
+            limits=httpx.Limits(
+                max_connections=config.max_conns_per_host or None,
+                max_keepalive_connections=config.max_idle_conns or None,
+            ),
+        )
+
+    async def stop(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def push(self, delivery: Delivery) -> None:
+        batch = delivery.batch
+        if (turns := self._turns.get(batch.signal)) is None:
+            raise Fatal(f"no endpoint for {batch.signal}: set endpoint or {batch.signal}_endpoint")
+        number, url = turns.take()
+        body = await asyncio.to_thread(self._body, batch)
+        try:
+            rejected, message = await self._post(url, body, batch.signal)
+        except Retryable:
+            turns.failed(number)
+            raise
+        turns.worked(number)
+        self._partial.note(batch, rejected, message)
+
+    def _body(self, batch: Batch) -> bytes:
+        config, body = self._config, batch.otlp
+        if config.encoding == "json":
+            body = codec().to_json(batch.signal, body)
+        level = config.compression_params.get("level")
+        if config.compression == "gzip":
+            return gzip.compress(body, _GZIP_LEVEL if level is None else level, mtime=0)
+        if config.compression == "zstd":
+            return zstandard.compress(body, _ZSTD_LEVEL if level is None else level)
+        return body
+
+    async def _post(self, url: str, body: bytes, signal: Signal) -> tuple[int, str]:
+        if self._client is None:
+            raise Retryable("the exporter is not started", kind="stopped")
+        try:
+            async with self._client.stream("POST", url, content=body) as response:
+                answer = await _read(response)
+        except httpx.TransportError as error:
+            raise Retryable(f"{type(error).__name__}: {error}", kind="connection") from error
+        except (httpx.InvalidURL, httpx.HTTPError) as error:
+            raise Fatal(f"{type(error).__name__}: {error}") from error
+        if response.is_success:
+            return partial_success(signal, answer, json=self._config.encoding == "json")
+        headers = response.headers
+        raise of_http(response.status_code, headers.get("retry-after"), answer, headers.get("content-type", ""))
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """Return the first 64 KiB of an answer; the rest does not matter."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.aiter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size >= _RESPONSE_LIMIT:
+            break
+    return b"".join(parts)[:_RESPONSE_LIMIT]
