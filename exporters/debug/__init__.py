@@ -1,0 +1,1 @@
+"""Prints what arrives to the terminal."""
