@@ -12,7 +12,7 @@ from collector.config.document import Block
 from collector.config.loaded import LoadedConfig
 from collector.config.problems import ConfigError, Findings
 from collector.config.service import ServiceConfig
-from collector.config.source import default_source, read
+from collector.config.source import SET, default_source, read
 from collector.config.wiring import Wiring
 from collector.pipeline.catalogue import CATALOGUE, Catalogue
 from collector.telemetry.config import TelemetryConfig
@@ -23,14 +23,15 @@ def load(
     environ: Mapping[str, str] | None = None,
     catalogue: Catalogue = CATALOGUE,
 ) -> LoadedConfig:
-    """Return the configuration that `sources` make together; none is the built-in default.
+    """Return the configuration that `sources` make together; none, or only `set:` ones, means the built-in default.
 
     A source is a path or a URI (see `collector.config.source`). `environ` is where `${env:NAME}` looks, the
     process's environment unless given. Raises ConfigError with every problem that was found.
     """
     findings = Findings()
     environ = os.environ if environ is None else environ
-    root = read(list(sources) or [default_source(environ, findings)], environ, findings)
+    base = [default_source(environ, findings)] if all(source.startswith(SET) for source in sources) else []
+    root = read([*base, *sources], environ, findings)
     if root is None:
         raise ConfigError(findings.problems)
     declared = read_components(root, catalogue, findings)

@@ -12,6 +12,7 @@ from collector.config.problems import Findings, Place, nearest
 from collector.config.substitute import read_text, reason, substitute
 
 BUILT_IN: Final = "builtin:"
+SET: Final = "set:"
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]+):(.*)", re.DOTALL)
 _TRANSPORTS: Final = {"console": "console", "clickhouse": "clickhouse", "embedded": "embedded"}
 
@@ -39,8 +40,8 @@ def default_source(environ: Mapping[str, str], findings: Findings) -> str:
 def read(sources: Sequence[str], environ: Mapping[str, str], findings: Findings) -> Block | None:
     """Return all sources as one document: blocks are merged key by key, anything else is replaced by the later.
 
-    A source is a path, `file:PATH`, `env:NAME`, `yaml:TEXT` (where `::` in a key goes one level down) or
-    `builtin:NAME`. Where one cannot be read this is noted, and the answer is None once all were tried.
+    A source is a path, `file:PATH`, `env:NAME`, `yaml:TEXT` (where `::` in a key goes one level down),
+    `set:KEY.PATH=VALUE` or `builtin:NAME`. Where one cannot be read this is noted, and the answer is None once all were tried.
     """
     merged = Block(Place(sources[0], 1, 1))
     readable = True
@@ -65,11 +66,11 @@ def merge(base: Block, over: Block) -> Block:
 
 def _read_one(source: str, environ: Mapping[str, str], findings: Findings) -> Block:
     text, name = _text_of(source, environ, findings)
-    node = parse(text, name, findings)
+    node = parse(text, name, findings, at=Place(name, 1, 1) if source.startswith(SET) else None)
     if not isinstance(node, Block):
         findings.problem(node.place, (), "a configuration is a block of keys such as receivers and service")
         raise Broken
-    split = _split_keys(node) if source.startswith("yaml:") else node
+    split = _split_keys(node) if source.startswith(("yaml:", SET)) else node
     return substitute(split, environ, findings)
 
 
@@ -79,6 +80,8 @@ def _text_of(source: str, environ: Mapping[str, str], findings: Findings) -> tup
     scheme, rest = match.groups() if match else ("file", source)
     if scheme == "yaml":
         return rest, source.partition("\n")[0]
+    if scheme == "set":
+        return _assignment(rest, findings), f"--set {rest}"
     if scheme == "builtin":
         file = resources.files("collector.config") / "defaults" / f"{rest}.yaml"
         return file.read_text(encoding="utf-8"), f"{source} (built in)"
@@ -96,6 +99,16 @@ def _text_of(source: str, environ: Mapping[str, str], findings: Findings) -> tup
     except (OSError, ValueError) as error:
         findings.problem(Place(rest, 1, 1), (), f"the file cannot be read: {reason(error)}")
         raise Broken from error
+
+
+def _assignment(text: str, findings: Findings) -> str:
+    """Return the YAML of `exporters.debug.verbosity=detailed`."""
+    path, equals, value = text.partition("=")
+    if not equals or not all(path.split(".")):
+        message = "key.path=value was expected, such as exporters.debug.verbosity=detailed"
+        findings.problem(Place(f"--set {text}", 1, 1), (), message)
+        raise Broken
+    return f"{'::'.join(path.split('.'))}: {value}"
 
 
 def _split_keys(node: Block) -> Block:

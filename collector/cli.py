@@ -1,0 +1,152 @@
+"""The command line: what can be asked for. What is done about it is in `collector.commands`.
+
+Every command imports its module when it is called, so that `ottery --help` answers at once.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="An OpenTelemetry-compatible collector: OTLP in, ClickHouse out, one command.",
+    epilog="Start with [bold]ottery run[/bold], then [bold]ottery demo[/bold] in another terminal.",
+)
+
+Configs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="SOURCE",
+        help="A YAML file, or env:NAME, or yaml:TEXT. Give it several times to lay one over the other. "
+        "Without it, the built-in default runs.",
+    ),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY.PATH=VALUE", help="Change one value, such as exporters.debug.verbosity=detailed."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+class Protocol(StrEnum):
+    """How `ottery demo` sends."""
+
+    HTTP = "http"
+    GRPC = "grpc"
+
+
+def main() -> None:
+    """Run the command line; the only place that ends the process."""
+    app(prog_name="ottery")
+
+
+@app.callback(invoke_without_command=True)
+def _ottery(
+    context: typer.Context,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if show_version:
+        typer.echo(f"ottery {version('ottery')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def run(
+    config: Configs = None,
+    set_: Sets = None,
+) -> None:
+    """Start the collector and run until SIGTERM; SIGHUP reads the configuration again."""
+    from collector.commands.output import guarded
+    from collector.pipeline.run import run as start
+
+    raise typer.Exit(guarded(lambda: start(_sources(config, set_))))
+
+
+@app.command()
+def validate(
+    config: Configs = None,
+    set_: Sets = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a configuration and tell every problem: file, line, key and the nearest right spelling."""
+    from collector.commands.output import guarded
+    from collector.commands.validate import validate as check
+
+    raise typer.Exit(guarded(lambda: check(_sources(config, set_), as_json=as_json)))
+
+
+@app.command()
+def components(as_json: AsJson = False) -> None:
+    """List the components that can be configured, with their signals and stability."""
+    from collector.commands.components import components as show
+    from collector.commands.output import guarded
+
+    raise typer.Exit(guarded(lambda: show(as_json=as_json)))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors and checks."""
+    from collector.commands.components import schema as show
+    from collector.commands.output import guarded
+
+    raise typer.Exit(guarded(show))
+
+
+@app.command()
+def demo(
+    endpoint: Annotated[
+        str,
+        typer.Option(help="Where OTLP is taken; by default http://localhost:4318, with gRPC http://localhost:4317."),
+    ] = "",
+    protocol: Annotated[Protocol, typer.Option(help="OTLP over HTTP or over gRPC.")] = Protocol.HTTP,
+) -> None:
+    """Send a realistic trace with its logs and metrics, through the real OpenTelemetry SDK."""
+    from collector.commands.demo import demo as send
+    from collector.commands.output import guarded
+
+    raise typer.Exit(guarded(lambda: send(endpoint, protocol.value)))
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help='Such as "SELECT count() FROM otel_traces".')],
+    url: Annotated[
+        str, typer.Option(envvar="CLICKHOUSE_URL", help="The ClickHouse HTTP address, with user:password@ if needed.")
+    ] = "http://localhost:8123",
+    output_format: Annotated[
+        str | None, typer.Option("--format", "-f", help="A ClickHouse format, such as CSVWithNames or Vertical.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a row.")] = False,
+) -> None:
+    """Ask the store a question in SQL and print the answer as a table."""
+    from collector.commands.output import guarded
+    from collector.commands.query import query as ask
+
+    wanted = "JSONEachRow" if as_json else output_format
+    raise typer.Exit(guarded(lambda: ask(sql, url, wanted)))
+
+
+@app.command("version")
+def show_versions() -> None:
+    """Print the versions that belong into a bug report."""
+    from collector.commands.version import show_version
+
+    raise typer.Exit(show_version())
+
+
+def _sources(config: list[str] | None, assignments: list[str] | None) -> list[str]:
+    return [*(config or ()), *(f"set:{assignment}" for assignment in assignments or ())]
