@@ -18,6 +18,8 @@ ENVELOPES = {
 }
 """Names of the repeated fields from the request down to its items."""
 
+_NESTED = {"array_value", "kvlist_value"}
+
 
 def valid_id(value: bytes, size: int) -> bool:
     """Whether the bytes are a trace id (`size` 16) or span id (8)."""
@@ -107,7 +109,8 @@ class Check:
     def _pairs(self, pairs: Sequence[KeyValue], path: Path, depth: int) -> None:
         self._duplicates += len(pairs) - len({pair.key for pair in pairs})
         for n, pair in enumerate(pairs):
-            self._value(pair.value, (*path, n, "value"), depth)
+            if pair.value.WhichOneof("value") in _NESTED or depth > self._limits.depth:
+                self._value(pair.value, (*path, n, "value"), depth)
 
     def _value(self, value: AnyValue, path: Path, depth: int) -> None:
         if depth > self._limits.depth:
