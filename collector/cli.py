@@ -6,7 +6,6 @@ Every command imports its module when it is called, so that `ottery --help` answ
 from __future__ import annotations
 
 from enum import StrEnum
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -14,10 +13,10 @@ import typer
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # plain help comes in half the time
     context_settings={"help_option_names": ["-h", "--help"]},
     help="An OpenTelemetry-compatible collector: OTLP in, ClickHouse out, one command.",
-    epilog="Start with [bold]ottery run[/bold], then [bold]ottery demo[/bold] in another terminal.",
+    epilog="Start with `ottery run`, then `ottery demo` in another terminal.",
 )
 
 Configs = Annotated[
@@ -57,6 +56,8 @@ def _ottery(
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if show_version:
+        from importlib.metadata import version
+
         typer.echo(f"ottery {version('ottery')}")
         raise typer.Exit
     if context.invoked_subcommand is None:
@@ -68,7 +69,7 @@ def run(
     config: Configs = None,
     set_: Sets = None,
 ) -> None:
-    """Start the collector and run until SIGTERM; SIGHUP reads the configuration again."""
+    """Start the collector. It runs until SIGTERM; SIGHUP makes it read its configuration again."""
     from collector.commands.output import guarded
     from collector.pipeline.run import run as start
 
@@ -81,7 +82,7 @@ def validate(
     set_: Sets = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a configuration and tell every problem: file, line, key and the nearest right spelling."""
+    """Check a configuration. Tells every problem at once: file, line, key and the nearest right spelling."""
     from collector.commands.output import guarded
     from collector.commands.validate import validate as check
 
@@ -90,7 +91,7 @@ def validate(
 
 @app.command()
 def components(as_json: AsJson = False) -> None:
-    """List the components that can be configured, with their signals and stability."""
+    """List what can be configured, with signals and stability."""
     from collector.commands.components import components as show
     from collector.commands.output import guarded
 
@@ -99,7 +100,7 @@ def components(as_json: AsJson = False) -> None:
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of the configuration, for editors and checks."""
+    """Print the JSON Schema of the configuration."""
     from collector.commands.components import schema as show
     from collector.commands.output import guarded
 
@@ -114,7 +115,7 @@ def demo(
     ] = "",
     protocol: Annotated[Protocol, typer.Option(help="OTLP over HTTP or over gRPC.")] = Protocol.HTTP,
 ) -> None:
-    """Send a realistic trace with its logs and metrics, through the real OpenTelemetry SDK."""
+    """Send a realistic trace, logs and metrics. It is the OpenTelemetry SDK that sends them."""
     from collector.commands.demo import demo as send
     from collector.commands.output import guarded
 
@@ -132,7 +133,7 @@ def query(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a row.")] = False,
 ) -> None:
-    """Ask the store a question in SQL and print the answer as a table."""
+    """Ask the store a question in SQL. The answer is a table, or any ClickHouse format."""
     from collector.commands.output import guarded
     from collector.commands.query import query as ask
 
@@ -142,7 +143,7 @@ def query(
 
 @app.command("version")
 def show_versions() -> None:
-    """Print the versions that belong into a bug report."""
+    """Print the versions for a bug report."""
     from collector.commands.version import show_version
 
     raise typer.Exit(show_version())
