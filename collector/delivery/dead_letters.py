@@ -6,25 +6,27 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from collector.api import Batch, Logger, Metrics
+from collector.delivery.log import Outcome
 from collector.telemetry.catalogue import OTTERY_DROPPED
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Rows that were given up, and why."""
+    """Rows that were given up, and why. `token` names the rows."""
 
     batch: Batch
     exporter: str
     reason: str
     kind: str
     attempts: int
+    token: str
 
 
 class DeadLetters(Protocol):
     """Takes over what delivery gives up."""
 
-    async def put(self, letter: DeadLetter) -> None:
-        """Keep the letter. An error here holds the cursor: nothing is skipped."""
+    async def put(self, letter: DeadLetter) -> Outcome:
+        """Keep the letter, or not, and say which. An OSError holds the cursor: nothing is skipped."""
 
 
 class CountedDrops:
@@ -34,7 +36,7 @@ class CountedDrops:
         self._metrics = metrics
         self._log = log
 
-    async def put(self, letter: DeadLetter) -> None:
+    async def put(self, letter: DeadLetter) -> Outcome:
         batch = letter.batch
         self._metrics.add(
             OTTERY_DROPPED,
@@ -52,3 +54,4 @@ class CountedDrops:
             reason=letter.reason,
             attempts=letter.attempts,
         )
+        return Outcome.DROPPED

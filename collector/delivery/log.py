@@ -1,40 +1,115 @@
 """What a pipeline's log promises, whether it lies in memory or on disk.
 
-One write, many readers: a record is kept until every cursor has moved past it, so a slow sink holds up nobody
-else. Sequence numbers start at 0 and have no gaps.
+One write, many readers: a record is kept until every cursor is done with it, so a slow sink holds up nobody else.
+Sequence numbers rise by one from record to record; after a crash that may have cost records they leap, so that no
+number is ever given twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from collector.api import Batch, Overloaded
 
+MOST_IN_FLIGHT = 100
+"""Portions that one cursor can have in flight: a cursor's place on disk has room for no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A count of records in every unit there is. `size` is in bytes of OTLP."""
+
+    requests: int = 0
+    items: int = 0
+    size: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(self.requests + other.requests, self.items + other.items, self.size + other.size)
+
+    def __sub__(self, other: Tally) -> Tally:
+        return Tally(self.requests - other.requests, self.items - other.items, self.size - other.size)
+
+
+NOTHING = Tally()
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One batch in the log, under its number."""
+    """One batch in the log, under its number. `before` counts everything that was appended before it, ever."""
 
     sequence: int
     batch: Batch
+    tally: Tally
+    before: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one push may hold; 0 is no limit."""
+
+    items: int = 0
+    size: int = 0
+
+    def exceeded(self, tally: Tally) -> bool:
+        """Whether this is too much for one push."""
+        return bool((self.items and tally.items > self.items) or (self.size and tally.size > self.size))
+
+    def cut(self, tally: Tally) -> int:
+        """Return how many items one piece may have, 0 where everything may go at once."""
+        if not self.exceeded(tally):
+            return 0
+        pieces = -(-tally.size // self.size) if self.size else 1
+        return max(1, min(self.items or tally.items, -(-tally.items // pieces)))
+
+
+@dataclass(slots=True)
+class Portion:
+    """Consecutive records that travel together, now, after a retry, and after a restart.
+
+    `before` counts the items that were ever appended before the first record, `cut` is the most items of one push (0
+    is no limit), and `settled` counts the leading items that need no further care. `records` is empty while the
+    portion is known only by its range, and shorter than the range where records were damaged.
+    """
+
+    first: int
+    last: int
+    before: int
+    tally: Tally
+    cut: int = 0
+    settled: int = 0
+    records: tuple[Record, ...] = field(default=(), compare=False)
+
+    @property
+    def unsettled(self) -> int:
+        """Items that still need care."""
+        return self.tally.items - self.settled
+
+
+class Outcome(StrEnum):
+    """What became of items: the columns of the ledger."""
+
+    STORED = "stored"
+    DEAD_LETTERED = "dead_lettered"
+    DROPPED = "dropped"
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How far one cursor may fall behind: `sending_queue.queue_size` counted by `sending_queue.sizer`."""
+    """How far one cursor may fall behind: `sending_queue.queue_size` counted by `sending_queue.sizer`; 0 is no limit."""
 
     size: int
     sizer: str = "requests"
     block: bool = False
     """Whether a writer waits for room instead of being refused."""
 
-    def weigh(self, batch: Batch) -> int:
-        """Return what the batch counts against `size`."""
+    def measure(self, tally: Tally) -> int:
+        """Return what the records count against `size`."""
         if self.sizer == "items":
-            return batch.items
-        return batch.size if self.sizer == "bytes" else 1
+            return tally.items
+        return tally.size if self.sizer == "bytes" else tally.requests
 
 
 class QueueFull(Overloaded):
@@ -52,7 +127,7 @@ class Cursor(Protocol):
 
     @property
     def backlog(self) -> int:
-        """What is appended and not delivered, in the unit of the cursor's bounds."""
+        """What is appended and not done, in the unit of the cursor's bounds."""
 
     @property
     def undelivered(self) -> int:
@@ -64,27 +139,39 @@ class Cursor(Protocol):
         Returns whether anything is unread.
         """
 
-    def take(self, max_items: int, max_bytes: int) -> list[Record]:
-        """Return the next unread records within both limits (0 is none), at least one if there is one."""
+    async def take(self, limits: Limits) -> Portion | None:
+        """Return the next records within the limits, at least one if there is one, else None.
 
-    def done(self, records: Sequence[Record]) -> None:
-        """Say that records which `take` gave out need no further care; the order does not matter."""
+        What is returned was written down before: after a restart, or a rewind, the same portions come first, cut in
+        the same way, so that they are sent under the same tokens. Raises OSError when it cannot be written down.
+        """
+
+    def settle(self, portion: Portion, items: int, outcome: Outcome, reason: str = "") -> None:
+        """Say what became of the next `items` unsettled items of the portion."""
+
+    def done(self, portion: Portion) -> None:
+        """Say that the portion needs no further care: what is not settled is stored. The order does not matter."""
 
     def rewind(self) -> None:
-        """Read again what was taken and is not done, after its reader died."""
+        """Give out again what was taken and is not done, after its reader died."""
 
     def delivered(self, sequence: int) -> Awaitable[None]:
-        """Wait until the record is done."""
+        """Wait until the record is done. Raises `Overloaded` when the log gave it up instead."""
 
 
 class Log(Protocol):
     """The records of one pipeline."""
 
     id: str
-    """Part of every token: two logs, or two lives of a log that forgets, never share it."""
+    """Part of every token: two logs, or two lives of a log that forgets, never share it. Known once it is open."""
+    durable: bool
+    """Whether records outlive the process."""
+
+    async def open(self) -> None:
+        """Make ready, recovering what an earlier life left. Raises `OtteryError` naming what an operator must do."""
 
     def cursor(self, name: str, bounds: Bounds) -> Cursor:
-        """Open the cursor of an exporter. To be called before the first append."""
+        """Open the cursor of an exporter. To be called when the log is open, and before the first append."""
 
     def admit(self, batch: Batch) -> None:
         """Raise `Overloaded` where `append` would."""
@@ -92,8 +179,11 @@ class Log(Protocol):
     async def append(self, batch: Batch) -> int:
         """Keep a batch and return its number. The client may be answered afterwards.
 
-        Raises `Overloaded` when a cursor is too far behind, or the log is closed.
+        Raises `Overloaded` when a cursor is too far behind, there is no room, or the log is closed.
         """
 
     def close(self) -> None:
         """Take no more; cursors read on to the end."""
+
+    async def shut(self) -> None:
+        """Let go of every resource, after the last reader. What is not delivered stays where records are durable."""

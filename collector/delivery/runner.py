@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from collector.api import (
-    Batch,
     BatchConfig,
     Delivery,
     Exporter,
@@ -20,15 +19,20 @@ from collector.api import (
     Signal,
     State,
 )
+from collector.delivery.circuit import Circuit
 from collector.delivery.dead_letters import DeadLetter, DeadLetters
-from collector.delivery.log import Cursor, Record
+from collector.delivery.log import MOST_IN_FLIGHT, Cursor, Limits, Outcome, Portion
+from collector.delivery.pieces import Piece, pieces
 from collector.delivery.retry import Backoff
 from collector.telemetry import catalogue
 
 _AT_ONCE = BatchConfig(flush_timeout=0.0, min_size=0)
 _MOST_ITEMS = 100_000
-_MOST_BYTES = 64 << 20
-_BISECT_PUSHES = 256
+_MOST_BYTES = 16 << 20
+_ISOLATING_PUSHES = 1024
+"""Pushes spent on isolating the refused rows of one portion; what is then still refused goes as a whole."""
+_MOST_REFUSED_IN_A_ROW = 1000
+"""Items given up without the sink taking anything in between; beyond that it is the sink, not the rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,18 @@ class Route:
     log_id: str
     exporter_id: str
     exporter: Exporter
+
+
+class _Ended(Exception):
+    """Retrying ended without an answer that settles the rows."""
+
+
+@dataclass(slots=True)
+class _Task:
+    """A portion on its way, and how many more pushes its isolation may cost."""
+
+    portion: Portion
+    pushes: int = _ISOLATING_PUSHES
 
 
 class Runner:
@@ -54,8 +70,11 @@ class Runner:
         self._settings = settings
         self._dead_letters = dead_letters
         self._batch = config.sending_queue.batch or _AT_ONCE
-        self._slots = asyncio.Semaphore(config.sending_queue.num_consumers)
+        self._limits = _limits(self._batch)
+        self._slots = asyncio.Semaphore(min(config.sending_queue.num_consumers, MOST_IN_FLIGHT))
+        self._circuit = Circuit(config.retry_on_failure)
         self._in_flight = 0
+        self._refused_in_a_row = 0
         self._state = State.OK
 
     async def run(self) -> None:
@@ -63,43 +82,152 @@ class Runner:
         async with asyncio.TaskGroup() as deliveries:
             while await self.cursor.wait(1, None):
                 await self._slots.acquire()
-                if not (records := await self._gather()):
+                if (portion := await self._gather()) is None:
                     self._slots.release()
                     continue
-                deliveries.create_task(self._deliver(records))
+                deliveries.create_task(self._deliver(portion))
 
-    async def _gather(self) -> list[Record]:
+    async def _gather(self) -> Portion | None:
         batch = self._batch
-        by_items = batch.sizer == "items"
-        if batch.min_size and by_items:
+        if batch.min_size and batch.sizer == "items":
             await self.cursor.wait(batch.min_size, batch.flush_timeout)
         elif batch.flush_timeout:
             await self._settings.clock.sleep(batch.flush_timeout)
-        most_items = (batch.max_size if by_items else 0) or _MOST_ITEMS
-        most_bytes = (0 if by_items else batch.max_size) or _MOST_BYTES
-        return self.cursor.take(most_items, most_bytes)
-
-    async def _deliver(self, records: list[Record]) -> None:
         try:
-            for delivery in self._cut(records):
-                async with self._observed(delivery):
-                    await self._send(delivery, [_BISECT_PUSHES])
-            self.cursor.done(records)
+            return await self.cursor.take(self._limits)
+        except OSError as error:
+            self._report(State.DEGRADED, f"the log cannot be read or written: {error}")
+            await self._settings.clock.sleep(1.0)
+            return None
+
+    async def _deliver(self, portion: Portion) -> None:
+        task = _Task(portion)
+        try:
+            for piece in pieces(portion, self.route.log_id):
+                await self._send(task, piece)
+            self.cursor.done(portion)
             self._gauge_queue()
         finally:
             self._slots.release()
 
-    def _cut(self, records: list[Record]) -> Iterator[Delivery]:
-        """Yield deliveries of at most `max_size` items; their tokens depend on the rows alone."""
-        batch = Batch.join([record.batch for record in records])
-        token = f"{self.route.log_id}:{records[0].sequence}-{records[-1].sequence}"
-        most = (self._batch.max_size if self._batch.sizer == "items" else 0) or batch.items
-        if batch.items <= most:
-            yield Delivery(batch, token)
-            return
-        for offset in range(0, batch.items, most):
-            length = min(most, batch.items - offset)
-            yield Delivery(batch.slice(offset, length), f"{token}/{offset}+{length}")
+    async def _send(self, task: _Task, piece: Piece) -> None:
+        """Settle a piece: the sink has its rows, or they are given up."""
+        delivery = piece.delivery()
+        held = Backoff(self._config.retry_on_failure)
+        while True:
+            try:
+                async with self._observed(delivery):
+                    await self._push(delivery)
+            except Permanent as error:
+                if len(parts := self._divide(task, piece, error)) > 1:
+                    await self._isolate(task, parts, error, delivery.attempt)
+                    return
+                if self._refused_in_a_row < _MOST_REFUSED_IN_A_ROW:
+                    await self._give_up(task, delivery, error.reason, error.kind)
+                    return
+                await self._hold(delivery, error, held)
+            except _Ended as error:
+                await self._give_up(task, delivery, str(error), "retries_ended")
+                return
+            else:
+                self._stored(task, delivery)
+                return
+
+    def _divide(self, task: _Task, piece: Piece, error: Permanent) -> list[tuple[Piece, bool]]:
+        """Return the parts of a refused piece, each with whether it is known to be refused; one is all there is."""
+        if error.rows and (parts := piece.around(error.rows)):
+            return parts
+        if piece.length == 1 or task.pushes <= 0:
+            return [(piece, True)]
+        task.pushes -= 2
+        return piece.halves()
+
+    async def _isolate(self, task: _Task, parts: list[tuple[Piece, bool]], error: Permanent, attempts: int) -> None:
+        """Deliver what the sink will take and give up the rest."""
+        for part, refused in parts:
+            if refused and self._refused_in_a_row < _MOST_REFUSED_IN_A_ROW:
+                delivery = part.delivery()
+                delivery.attempt = attempts
+                await self._give_up(task, delivery, error.reason, error.kind)
+            else:
+                await self._send(task, part)
+
+    async def _push(self, delivery: Delivery) -> None:
+        """Push until the sink answers. Raises `Permanent` when it refuses, and `_Ended` when retrying ends."""
+        backoff, clock = Backoff(self._config.retry_on_failure), self._settings.clock
+        began = clock.monotonic()
+        while True:
+            async with self._circuit.turn():
+                try:
+                    async with asyncio.timeout(self._config.timeout or None):
+                        await self.route.exporter.push(delivery)
+                except Permanent:
+                    self._circuit.answered()
+                    raise
+                except Exception as error:
+                    failure = _failure(error)
+                    waits = self._circuit.failed(backoff)
+                    if self._gives_up(clock.monotonic() - began):
+                        raise _Ended(str(failure)) from error
+                    await self._pause(delivery, failure, waits, fatal=isinstance(error, Fatal))
+                else:
+                    self._circuit.answered()
+                    return
+
+    def _gives_up(self, elapsed: float) -> bool:
+        retry = self._config.retry_on_failure
+        return not retry.enabled or bool(retry.max_elapsed_time and elapsed >= retry.max_elapsed_time)
+
+    async def _pause(self, delivery: Delivery, failure: Retryable, backoff: Backoff, *, fatal: bool) -> None:
+        wait = backoff.next(failure.retry_after)
+        exporter = self.route.exporter_id
+        self._settings.metrics.add(catalogue.OTTERY_RETRIES, exporter=exporter, kind=failure.kind)
+        self._settings.metrics.set(catalogue.OTTERY_CIRCUIT_OPEN, self._circuit.is_open, exporter=exporter)
+        self._report(State.FAILED if fatal else State.DEGRADED, str(failure))
+        self._settings.log.warning(
+            "export failed, will retry",
+            exporter=exporter,
+            signal=self.route.signal.value,
+            items=delivery.batch.items,
+            attempt=delivery.attempt,
+            retry_in_seconds=round(wait, 1),
+            reason=str(failure),
+        )
+        delivery.attempt += 1
+        await self._settings.clock.sleep(wait)
+
+    async def _hold(self, delivery: Delivery, error: Permanent, backoff: Backoff) -> None:
+        """Wait before asking again: a sink that takes nothing any more is what an operator must look at."""
+        reason = f"nothing but refusals since {self._refused_in_a_row} items, held back: {error.reason}"
+        failure = Retryable(reason, kind="refusing")
+        await self._pause(delivery, failure, backoff, fatal=True)
+
+    async def _give_up(self, task: _Task, delivery: Delivery, reason: str, kind: str) -> None:
+        batch = delivery.batch
+        letter = DeadLetter(batch, self.route.exporter_id, reason, kind, delivery.attempt, delivery.token)
+        outcome = await self._bury(letter)
+        self._refused_in_a_row += batch.items
+        self.cursor.settle(task.portion, batch.items, outcome, kind if outcome is Outcome.DROPPED else "")
+        metric = catalogue.EXPORTER_SEND_FAILED[batch.signal]
+        self._settings.metrics.add(metric, batch.items, exporter=self.route.exporter_id)
+
+    async def _bury(self, letter: DeadLetter) -> Outcome:
+        """Hand a letter over. While there is no room for it the cursor waits: nothing is skipped."""
+        backoff = Backoff(self._config.retry_on_failure)
+        while True:
+            try:
+                return await self._dead_letters.put(letter)
+            except OSError as error:
+                self._report(State.FAILED, f"dead letters cannot be kept: {error}")
+                await self._settings.clock.sleep(backoff.next(None))
+
+    def _stored(self, task: _Task, delivery: Delivery) -> None:
+        batch, exporter = delivery.batch, self.route.exporter_id
+        self._refused_in_a_row = 0
+        self.cursor.settle(task.portion, batch.items, Outcome.STORED)
+        self._settings.metrics.add(catalogue.EXPORTER_SENT[batch.signal], batch.items, exporter=exporter)
+        self._settings.metrics.set(catalogue.OTTERY_CIRCUIT_OPEN, 0, exporter=exporter)
+        self._report(State.OK)
 
     @asynccontextmanager
     async def _observed(self, delivery: Delivery) -> AsyncIterator[None]:
@@ -123,78 +251,19 @@ class Runner:
             data_type=self.route.signal.value,
         )
 
-    async def _send(self, delivery: Delivery, budget: list[int]) -> None:
-        """Push until the sink has taken or refused the rows. `budget` bounds the pushes spent on bisecting."""
-        backoff, clock = Backoff(self._config.retry_on_failure), self._settings.clock
-        began = clock.monotonic()
-        while True:
-            try:
-                async with asyncio.timeout(self._config.timeout or None):
-                    await self.route.exporter.push(delivery)
-            except Permanent as error:
-                await self._isolate(delivery, error, budget)
-                return
-            except (Retryable, Fatal, TimeoutError, Exception) as error:  # noqa: BLE001 - unknown is retryable
-                failure = _failure(error)
-                if self._gives_up(clock.monotonic() - began):
-                    await self._give_up(delivery, str(failure), "retries_ended")
-                    return
-                await self._pause(delivery, failure, backoff, fatal=isinstance(error, Fatal))
-            else:
-                self._sent(delivery)
-                return
-
-    def _gives_up(self, elapsed: float) -> bool:
-        retry = self._config.retry_on_failure
-        return not retry.enabled or bool(retry.max_elapsed_time and elapsed >= retry.max_elapsed_time)
-
-    async def _pause(self, delivery: Delivery, failure: Retryable, backoff: Backoff, *, fatal: bool) -> None:
-        wait = backoff.next(failure.retry_after)
-        exporter = self.route.exporter_id
-        self._settings.metrics.add(catalogue.OTTERY_RETRIES, exporter=exporter, kind=failure.kind)
-        self._report(State.FAILED if fatal else State.DEGRADED, str(failure))
-        self._settings.log.warning(
-            "export failed, will retry",
-            exporter=exporter,
-            signal=self.route.signal.value,
-            items=delivery.batch.items,
-            attempt=delivery.attempt,
-            retry_in_seconds=round(wait, 1),
-            reason=str(failure),
-        )
-        delivery.attempt += 1
-        await self._settings.clock.sleep(wait)
-
-    async def _isolate(self, delivery: Delivery, error: Permanent, budget: list[int]) -> None:
-        """Deliver what the sink will take of a refused batch and give up the rest."""
-        batch = delivery.batch
-        if batch.items == 1 or budget[0] <= 0:
-            await self._give_up(delivery, error.reason, error.kind)
-            return
-        budget[0] -= 2
-        half = batch.items // 2
-        for part, (offset, length) in enumerate(((0, half), (half, batch.items - half))):
-            piece = Delivery(batch.slice(offset, length), f"{delivery.token}.{part}", done=set(delivery.done))
-            await self._send(piece, budget)
-
-    async def _give_up(self, delivery: Delivery, reason: str, kind: str) -> None:
-        batch = delivery.batch
-        await self._dead_letters.put(DeadLetter(batch, self.route.exporter_id, reason, kind, delivery.attempt))
-        metric = catalogue.EXPORTER_SEND_FAILED[batch.signal]
-        self._settings.metrics.add(metric, batch.items, exporter=self.route.exporter_id)
-
-    def _sent(self, delivery: Delivery) -> None:
-        batch = delivery.batch
-        self._settings.metrics.add(catalogue.EXPORTER_SENT[batch.signal], batch.items, exporter=self.route.exporter_id)
-        self._report(State.OK)
-
     def _report(self, state: State, message: str = "") -> None:
         if state is not self._state or message:
             self._state = state
             self._settings.report(state, message)
 
 
-def _failure(error: BaseException) -> Retryable:
+def _limits(batch: BatchConfig) -> Limits:
+    if batch.sizer == "bytes":
+        return Limits(_MOST_ITEMS, batch.max_size or _MOST_BYTES)
+    return Limits(batch.max_size or _MOST_ITEMS, _MOST_BYTES)
+
+
+def _failure(error: Exception) -> Retryable:
     if isinstance(error, Retryable):
         return error
     if isinstance(error, TimeoutError):

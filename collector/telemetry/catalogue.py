@@ -141,6 +141,11 @@ OTTERY_RETRIES = _counter(
     ("exporter", "kind"),
     "Attempts that failed and will be made again, by the kind of error.",
 )
+OTTERY_CIRCUIT_OPEN = _gauge(
+    "ottery_exporter_circuit_open",
+    ("exporter",),
+    "1 while an exporter's sink failed so often in a row that only one attempt at a time is made, else 0.",
+)
 OTTERY_RESTARTS = _counter(
     "ottery_component_restarts", ("component", "kind"), "Restarts of a component that failed while running."
 )

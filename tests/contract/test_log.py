@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from collector.api import Overloaded, Signal
-from collector.delivery.log import Bounds, QueueFull
+from collector.delivery.log import Bounds, Limits, Outcome, QueueFull
 from collector.delivery.memory import MemoryLog
 from collector.testing import sample_batch
 
@@ -21,6 +21,15 @@ def _batch(items: int = 1):
     return sample_batch(Signal.TRACES, items)
 
 
+async def _take(cursor, items: int = 0, size: int = 0):
+    portion = await cursor.take(Limits(items, size))
+    return portion and [record.sequence for record in portion.records]
+
+
+async def _finish(cursor):
+    cursor.done(await cursor.take(Limits()))
+
+
 async def _fill(log, count: int, items: int = 1):
     return [await log.append(_batch(items)) for _ in range(count)]
 
@@ -28,32 +37,44 @@ async def _fill(log, count: int, items: int = 1):
 async def test_records_are_numbered_without_gaps_and_read_in_order(log):
     cursor = log.cursor("a", WIDE)
     assert await _fill(log, 3) == [0, 1, 2]
-    assert [record.sequence for record in cursor.take(0, 0)] == [0, 1, 2]
-    assert cursor.take(0, 0) == []
+    assert await _take(cursor) == [0, 1, 2]
+    assert await _take(cursor) is None
 
 
 async def test_take_stops_before_the_limit_but_gives_one_record_however_large(log):
     cursor = log.cursor("a", WIDE)
     await _fill(log, 3, items=4)
-    assert [record.sequence for record in cursor.take(8, 0)] == [0, 1]
-    assert [record.sequence for record in cursor.take(1, 1)] == [2]
+    assert await _take(cursor, items=8) == [0, 1]
+    assert await _take(cursor, items=1, size=1) == [2]
 
 
 async def test_a_slow_cursor_holds_up_no_other_and_keeps_its_records(log):
     slow, fast = log.cursor("slow", WIDE), log.cursor("fast", WIDE)
     await _fill(log, 2)
-    fast.done(fast.take(0, 0))
+    await _finish(fast)
     assert (fast.backlog, slow.backlog, slow.undelivered) == (0, 2, 2)
-    assert [record.sequence for record in slow.take(0, 0)] == [0, 1]
+    assert await _take(slow) == [0, 1]
 
 
-async def test_records_done_out_of_order_are_not_read_again_after_a_rewind(log):
+async def test_portions_done_out_of_order_are_not_read_again_and_the_others_come_as_they_were(log):
     cursor = log.cursor("a", WIDE)
-    await _fill(log, 3)
-    records = cursor.take(0, 0)
-    cursor.done([records[1]])
+    await _fill(log, 4)
+    _, middle, _ = [await cursor.take(Limits(items=n)) for n in (1, 2, 1)]
+    cursor.done(middle)
     cursor.rewind()
-    assert [[r.sequence for r in cursor.take(0, 0)] for _ in range(3)] == [[0], [2], []]
+    assert [await _take(cursor) for _ in range(3)] == [[0], [3], None]
+
+
+async def test_a_record_over_the_limit_is_taken_with_the_place_to_cut_it(log):
+    cursor = log.cursor("a", WIDE)
+    await _fill(log, 2, items=10)
+    portion = await cursor.take(Limits(items=4))
+    assert (portion.cut, portion.unsettled) == (4, 10)
+    cursor.settle(portion, 4, Outcome.STORED)
+    cursor.rewind()
+    again = await cursor.take(Limits(items=7))
+    assert (again.first, again.last, again.cut, again.unsettled) == (0, 0, 4, 6)
+    assert (cursor.undelivered, cursor.backlog) == (16, 2)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +91,7 @@ async def test_a_full_queue_refuses_and_names_its_exporter(log, bounds, fits):
     with pytest.raises(QueueFull) as refused:
         await log.append(_batch(3))
     assert (refused.value.exporter, refused.value.retry_after) == ("narrow", 1.0)
-    cursor.done(cursor.take(1, 0))
+    cursor.done(await cursor.take(Limits(items=1)))
     assert await log.append(_batch(3)) == fits
 
 
@@ -86,7 +107,7 @@ async def test_a_blocking_queue_makes_the_writer_wait_for_room(log):
         waiting = tasks.create_task(log.append(_batch()))
         await asyncio.sleep(0)
         assert not waiting.done()
-        cursor.done(cursor.take(0, 0))
+        await _finish(cursor)
     assert waiting.result() == 1
 
 
@@ -111,11 +132,11 @@ async def test_wait_ends_by_its_timeout_and_tells_whether_anything_is_unread(log
 async def test_delivered_waits_for_the_record_alone(log):
     cursor = log.cursor("a", WIDE)
     await _fill(log, 2)
-    records = cursor.take(0, 0)
+    _, second = [await cursor.take(Limits(items=1)) for _ in range(2)]
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(cursor.delivered(1))
         await asyncio.sleep(0)
-        cursor.done([records[1]])
+        cursor.done(second)
     assert waiting.done()
     await cursor.delivered(1)
 
@@ -127,5 +148,5 @@ async def test_a_closed_log_refuses_writers_and_lets_readers_finish(log):
     with pytest.raises(Overloaded):
         await log.append(_batch())
     assert await cursor.wait(1, None) is True
-    cursor.done(cursor.take(0, 0))
+    await _finish(cursor)
     assert await cursor.wait(1, None) is False

@@ -15,7 +15,8 @@ from collector.api import (
     Signal,
     State,
 )
-from collector.delivery.log import Bounds
+from collector.delivery import runner
+from collector.delivery.log import Bounds, Outcome
 from collector.delivery.memory import MemoryLog
 from collector.delivery.runner import Route, Runner
 from collector.telemetry import catalogue
@@ -23,11 +24,15 @@ from collector.testing import RecordingExporter, sample_batch, settings
 
 
 class _Letters:
-    def __init__(self):
+    def __init__(self, errors=()):
         self.kept = []
+        self.errors = list(errors)
 
     async def put(self, letter):
+        if self.errors:
+            raise self.errors.pop(0)
         self.kept.append((letter.batch.items, letter.reason, letter.kind))
+        return Outcome.DEAD_LETTERED
 
 
 class _Picky(RecordingExporter):
@@ -53,13 +58,13 @@ def _config(**queue) -> ExporterConfig:
 
 
 @asynccontextmanager
-async def _running(exporter, config=None, around=None):
-    log, letters, around = MemoryLog(), _Letters(), around or settings("traces -> test")
+async def _running(exporter, config=None, around=None, letters=None):
+    log, letters, around = MemoryLog(), letters or _Letters(), around or settings("traces -> test")
     cursor = log.cursor("test", Bounds(100))
     route = Route("traces", Signal.TRACES, log.id, "test", exporter)
-    runner = Runner(route, cursor, config or _config(), around, letters)
+    running = Runner(route, cursor, config or _config(), around, letters)
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        tasks.create_task(runner.run())
+        tasks.create_task(running.run())
         yield log, letters, around
         log.close()
 
@@ -127,6 +132,77 @@ async def test_refused_rows_are_isolated_and_the_rest_is_delivered():
     assert letters.kept == [(1, "bad span", "poison")] * 2
     assert len({d.token for d in exporter.deliveries}) == len(exporter.deliveries)
     assert around.metrics.value(catalogue.EXPORTER_SEND_FAILED[Signal.TRACES], exporter="test") == 2
+
+
+async def test_rows_that_the_sink_names_are_given_up_and_the_others_sent_without_searching():
+    exporter = RecordingExporter([Permanent("bad id", rows=[1, 2, 5], kind="poison")])
+    async with _running(exporter) as (log, letters, _):
+        await log.append(sample_batch(Signal.TRACES, 7))
+        await exporter.delivered(4)
+    assert letters.kept == [(2, "bad id", "poison"), (1, "bad id", "poison")]
+    assert [d.token.partition("/")[2] for d in exporter.attempts] == ["", "0+1", "3+2", "6+1"]
+
+
+async def test_a_sink_that_refuses_everything_is_waited_for_before_all_rows_are_given_up(monkeypatch):
+    monkeypatch.setattr(runner, "_MOST_REFUSED_IN_A_ROW", 2)
+    exporter = RecordingExporter([Permanent("no such column")] * 7)
+    async with _running(exporter) as (log, letters, around):
+        await log.append(sample_batch(Signal.TRACES, 4))
+        for wait in (1.0, 2.0):
+            await around.clock.sleeping()
+            await around.clock.advance(wait)
+        await exporter.delivered(2)
+    assert letters.kept == [(1, "no such column", "refused")] * 2
+    held = "nothing but refusals since 2 items, held back: no such column"
+    assert around.report.states == [(State.FAILED, held), (State.FAILED, held), (State.OK, "")]
+
+
+async def test_a_restarted_runner_sends_the_unsettled_rows_under_the_tokens_they_had():
+    log, letters, around = MemoryLog(), _Letters(), settings("traces -> test")
+    cursor = log.cursor("test", Bounds(100))
+    await log.append(sample_batch(Signal.TRACES, 5))
+    config = _config(batch=BatchConfig(min_size=1, max_size=2))
+    dead, alive = RecordingExporter([None, ValueError("bug")]), RecordingExporter()
+    first = Runner(Route("traces", Signal.TRACES, log.id, "test", dead), cursor, config, around, letters)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(first.run())
+        await around.clock.sleeping()
+        running.cancel()
+    log.close()
+    cursor.rewind()
+    await Runner(Route("traces", Signal.TRACES, log.id, "test", alive), cursor, _config(), around, letters).run()
+    assert [d.token.partition("/")[2] for d in dead.attempts] == ["0+2", "2+2"]
+    assert [d.token.partition("/")[2] for d in alive.deliveries] == ["2+2", "4+1"]
+
+
+async def test_a_dead_sink_is_asked_by_one_delivery_at_a_time_and_by_all_once_it_answers():
+    exporter = RecordingExporter([Retryable("down")] * 7)
+    async with _running(exporter) as (log, _, around):
+        for pushes in range(1, 6):
+            await log.append(sample_batch(Signal.TRACES, 1))
+            await exporter.attempted(pushes)
+        await around.clock.sleeping(5)
+        assert around.metrics.value(catalogue.OTTERY_CIRCUIT_OPEN, exporter="test") == 1
+        await around.clock.advance(1.0)
+        assert len(exporter.attempts) == 6
+        await around.clock.advance(1.9)
+        assert len(exporter.attempts) == 6
+        await around.clock.advance(0.1)
+        assert len(exporter.attempts) == 7
+        await around.clock.advance(3.0)
+        await exporter.delivered(5)
+    assert around.metrics.value(catalogue.OTTERY_CIRCUIT_OPEN, exporter="test") == 0
+
+
+async def test_dead_letters_that_cannot_be_kept_hold_the_cursor():
+    exporter, letters = RecordingExporter([Permanent("bad")]), _Letters([OSError("disk full")])
+    async with _running(exporter, letters=letters) as (log, _, around):
+        await log.append(sample_batch(Signal.TRACES, 1))
+        await around.clock.sleeping()
+        assert letters.kept == []
+        await around.clock.advance(1.0)
+    assert letters.kept == [(1, "bad", "refused")]
+    assert around.report.states == [(State.FAILED, "dead letters cannot be kept: disk full")]
 
 
 async def test_retrying_ends_when_asked_and_the_rows_are_dead_lettered():
