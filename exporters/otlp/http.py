@@ -6,7 +6,7 @@ import asyncio
 import gzip
 from importlib.metadata import version
 
-import httpx
+import httpx2
 import zstandard
 
 from collector.api import Batch, Delivery, Fatal, Retryable, Settings, Signal
@@ -28,7 +28,7 @@ class HttpExporter:
         self._config = config
         self._partial = PartialSuccess(settings)
         self._turns = {signal: Turns(config.urls(signal), settings.clock) for signal in Signal if config.urls(signal)}
-        self._client: httpx.AsyncClient | None = None
+        self._client: httpx2.AsyncClient | None = None
 
     async def start(self) -> None:
         """Make the client. Raises `Fatal` when a certificate cannot be read."""
@@ -44,13 +44,13 @@ class HttpExporter:
             context = config.tls.context()
         except OSError as error:
             raise Fatal(f"tls: {error}") from error
-        self._client = httpx.AsyncClient(
+        self._client = httpx2.AsyncClient(
             headers=headers,
             verify=context,
             proxy=config.proxy_url,
             timeout=config.timeout or None,
             trust_env=config.proxy_url is None,
-            limits=httpx.Limits(
+            limits=httpx2.Limits(
                 max_connections=config.max_conns_per_host or None,
                 max_keepalive_connections=config.max_idle_conns or None,
             ),
@@ -92,9 +92,9 @@ class HttpExporter:
         try:
             async with self._client.stream("POST", url, content=body) as response:
                 answer = await _read(response)
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise Retryable(f"{type(error).__name__}: {error}", kind="connection") from error
-        except (httpx.InvalidURL, httpx.HTTPError) as error:
+        except (httpx2.InvalidURL, httpx2.HTTPError) as error:
             raise Fatal(f"{type(error).__name__}: {error}") from error
         if response.is_success:
             return partial_success(signal, answer, json=self._config.encoding == "json")
@@ -102,7 +102,7 @@ class HttpExporter:
         raise of_http(response.status_code, headers.get("retry-after"), answer, headers.get("content-type", ""))
 
 
-async def _read(response: httpx.Response) -> bytes:
+async def _read(response: httpx2.Response) -> bytes:
     """Return the first 64 KiB of an answer; the rest does not matter."""
     parts: list[bytes] = []
     size = 0

@@ -1,7 +1,7 @@
 import asyncio
 import signal
 
-import httpx
+import httpx2
 import pytest
 
 from collector.api import Fatal
@@ -36,13 +36,13 @@ async def test_a_server_answers_until_it_is_stopped_and_leaves_signals_alone():
     before = signal.getsignal(signal.SIGTERM)
     server = HttpServer(hello, [bind("localhost:0")])
     await server.start()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
         answer = await client.get("/")
         assert (answer.status_code, answer.text, "server" in answer.headers) == (200, "hello", False)
         assert answer.headers["date"].endswith(" GMT")
         assert signal.getsignal(signal.SIGTERM) is before
         await server.stop()
-        with pytest.raises(httpx.ConnectError):
+        with pytest.raises(httpx2.ConnectError):
             await client.get("/")
     await server.stop()
 
@@ -63,7 +63,7 @@ async def test_a_request_under_way_is_finished_before_the_server_stops():
 
     server = HttpServer(slow, [bind("127.0.0.1:0")])
     await server.start()
-    async with httpx.AsyncClient() as client, asyncio.TaskGroup() as tasks:
+    async with httpx2.AsyncClient() as client, asyncio.TaskGroup() as tasks:
         answer = tasks.create_task(client.get(f"http://127.0.0.1:{server.port}/"))
         await arrived.wait()
         stopping = tasks.create_task(server.stop())

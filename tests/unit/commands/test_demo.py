@@ -23,10 +23,10 @@ def receiver():
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.server.taken.append(REQUESTS[self.path].FromString(body))
             self.send_response(400 if self.path in self.server.refuse else 200)
             self.send_header("Content-Length", "0")
             self.end_headers()
-            self.server.taken.append(REQUESTS[self.path].FromString(body))
 
         def log_message(self, *arguments):
             pass

@@ -1,6 +1,6 @@
 import asyncio
 
-import httpx
+import httpx2
 import pytest
 
 from collector.api import ComponentStatus, State
@@ -99,7 +99,7 @@ async def ask(clock):
         config = HealthCheckConfig(endpoint="127.0.0.1:0", **config)
         extension = FACTORY.create(config, settings(clock=clock, status=lambda: statuses))
         await extension.start()
-        client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{extension.port}")
+        client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{extension.port}")
         running.append((extension, client))
         return client
 

@@ -1,0 +1,83 @@
+"""An OTLP receiver in this process, on real sockets, with consumers that record. Every test runs on both event loops."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+import grpc
+import httpx2
+import pytest
+import uvloop
+
+from collector.api import Signal
+from collector.receivers.otlp.factory import FACTORY
+from collector.receivers.otlp.receiver import OtlpReceiver
+from collector.telemetry.catalogue import RECEIVER_ACCEPTED, RECEIVER_FAILED, RECEIVER_REFUSED, RECEIVER_REQUESTS
+from collector.testing import RecordingConsumer, RecordingLog, RecordingMetrics, settings
+
+
+def pytest_asyncio_loop_factories(config, item):
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@dataclass
+class Running:
+    receiver: OtlpReceiver
+    consumers: dict[Signal, RecordingConsumer]
+    metrics: RecordingMetrics
+    log: RecordingLog
+
+    @property
+    def grpc_target(self):
+        return self.receiver.listening["OTLP over gRPC"]
+
+    @property
+    def http_host(self):
+        return self.receiver.listening["OTLP over HTTP"]
+
+    @property
+    def http_address(self):
+        host, _, port = self.http_host.rpartition(":")
+        return host, int(port)
+
+    def client(self, **options):
+        return httpx2.AsyncClient(base_url=f"http://{self.http_host}", timeout=20, trust_env=False, **options)
+
+    def channel(self, **options):
+        return grpc.aio.insecure_channel(self.grpc_target, **options)
+
+    def requests(self, transport, outcome):
+        labels = {"receiver": "otlp", "transport": transport, "outcome": outcome}
+        return self.metrics.value(RECEIVER_REQUESTS, **labels)
+
+    def items(self, transport, signal):
+        labels = {"receiver": "otlp", "transport": transport}
+        families = (RECEIVER_ACCEPTED, RECEIVER_REFUSED, RECEIVER_FAILED)
+        return tuple(self.metrics.value(family[signal], **labels) for family in families)
+
+
+@contextlib.asynccontextmanager
+async def running_receiver(*, grpc=None, http=None, consumers=None, protocols=("grpc", "http"), **config):
+    blocks = {"grpc": {"endpoint": "127.0.0.1:0", **(grpc or {})}, "http": {"endpoint": "127.0.0.1:0", **(http or {})}}
+    chosen = {name: blocks[name] for name in protocols}
+    consumers = {signal: RecordingConsumer() for signal in Signal} if consumers is None else consumers
+    metrics, log = RecordingMetrics(), RecordingLog()
+    block = FACTORY.config.model_validate({"protocols": chosen, **config})
+    receiver = FACTORY.create(block, settings("otlp", metrics=metrics, log=log, consumers=consumers))
+    await receiver.start()
+    try:
+        yield Running(receiver, consumers, metrics, log)
+    finally:
+        await receiver.stop()
+
+
+@pytest.fixture
+def start_otlp():
+    """Start receivers: `async with start_otlp(http={...}) as otlp`."""
+    return running_receiver
+
+
+@pytest.fixture
+async def otlp():
+    async with running_receiver() as running:
+        yield running
