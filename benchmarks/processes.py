@@ -79,7 +79,7 @@ class Server:
 
     def tail(self) -> str:
         """Return the end of the process's output."""
-        return self.log.read_text(errors="replace")[-1500:].strip()
+        return self.log.read_text(errors="replace")[-600:].strip()
 
     def stop(self) -> None:
         """End the process and its descendants, gently first."""

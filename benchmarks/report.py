@@ -58,7 +58,7 @@ class Report:
             previous = row[0]
         console.print(table)
         for problem in self.problems:
-            console.print(f"[bold red]{problem}", highlight=False)
+            console.print(problem, style="bold red", markup=False, highlight=False)
 
     def to_json(self) -> str:
         """Return all of it as JSON."""

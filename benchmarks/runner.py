@@ -114,7 +114,7 @@ def measure(system: System, work: Work, sink: Sink) -> Result:
         try:
             return _measure(system, work, sink, server, generator)
         except InvalidError as error:
-            raise InvalidError(f"{error}; log: {server.tail()}") from None
+            raise InvalidError(f"{error}; its log ends: {server.tail()}") from None
 
 
 def _measure(system: System, work: Work, sink: Sink, server: Server, generator: Driver) -> Result:

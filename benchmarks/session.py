@@ -39,7 +39,7 @@ class Session:
 
     def _problem(self, message: str) -> None:
         self.problems.append(message)
-        self._console.print(f"[bold red]{message}", highlight=False)
+        self._console.print(message, style="bold red", markup=False, highlight=False)
 
     def run(self, kind: Callable[[Path], Sink], directory: Path) -> None:
         """Do all the work into one kind of sink."""
@@ -56,21 +56,25 @@ class Session:
     def _run(self, sink: Sink) -> None:
         """Let the systems take turns."""
         for work in self._work:
+            taking_part = list(self._systems)
             for _ in range(self._repetitions):
-                for system in tuple(self._systems):
-                    self._measure(system, work, sink)
+                taking_part = [system for system in taking_part if self._measure(system, work, sink)]
 
-    def _measure(self, system: System, work: Work, sink: Sink) -> None:
+    def _measure(self, system: System, work: Work, sink: Sink) -> bool:
+        """Run once; return whether the system may go on with this work. One invalid run takes its others along."""
         try:
             result = measure(system, work, sink)
         except InvalidError as error:
-            self._problem(f"INVALID {system.name} at {work.name}: {error}")
-            return
+            self._problem(f"INVALID {system.name} at {work.name} into the {sink.name}: {error}")
+            run = (system.name, work.name, sink.name)
+            self.results = [result for result in self.results if (result.system, result.work, result.sink) != run]
+            return False
         except NotReadyError as error:
             self._problem(f"SKIPPED {system.name} from {work.name} on: {error}")
             self._systems.remove(system)
-            return
+            return False
         self.results.append(result)
         self._console.print(
             f"{sink.name:7} {work.name:24} {system.name:14} {result.cpu_per_item:8.2f} µs/item", highlight=False
         )
+        return True
