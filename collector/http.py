@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _ENDPOINT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]]*)):(?P<port>\d{1,5})")
 
+_LAST_WORD = 0.5
+"""Seconds that a request which is cut has for an answer."""
+
 
 def split_endpoint(endpoint: str) -> tuple[str, int]:
     """Return host and port of `host:port`, `[::1]:port` or `:port`, where no host means every interface.
@@ -50,6 +53,25 @@ def bind(endpoint: str, *, reuse_port: bool = False) -> socket.socket:
         raise Fatal(f"cannot listen on {endpoint}: {error.strerror or error}") from error
 
 
+class _Connections(set[Any]):
+    """uvicorn's open connections, which can be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left = asyncio.Event()
+
+    def discard(self, connection: Any) -> None:
+        """Note that a connection has ended."""
+        super().discard(connection)
+        self._left.set()
+
+    async def gone(self) -> None:
+        """Wait until there is none."""
+        while self:
+            self._left.clear()
+            await self._left.wait()
+
+
 class HttpServer:
     """Serves an ASGI application on bound sockets, from `start` to `stop`, both in the running event loop.
 
@@ -77,11 +99,13 @@ class HttpServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            timeout_graceful_shutdown=grace,
             ssl_context_factory=(lambda _config, _default: tls) if tls else None,
             **{"http": "httptools", **options},
         )
         self._server = uvicorn.Server(config)
+        self._connections = self._server.server_state.connections = _Connections()
+        self._tasks = self._server.server_state.tasks
+        self._grace = grace
         self._date: asyncio.TimerHandle | None = None
 
     @property
@@ -107,8 +131,28 @@ class HttpServer:
         if self._date is not None:
             self._date.cancel()
             self._date = None
-            await self._server.shutdown(sockets=self._sockets)
-            for connection in list(self._server.server_state.connections):
-                connection.transport.abort()
+            for server in self._server.servers:
+                server.close()
+            await self._finish()
         for bound in self._sockets:
             bound.close()
+
+    async def _finish(self) -> None:
+        for connection in list(self._connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(self._grace):
+                await self._connections.gone()
+        except TimeoutError:
+            await self._cut()
+
+    async def _cut(self) -> None:
+        """End every request and every connection, once those that have a last word could say it."""
+        for task in self._tasks:
+            task.cancel()
+        try:
+            async with asyncio.timeout(_LAST_WORD):
+                await self._connections.gone()
+        except TimeoutError:
+            for connection in list(self._connections):
+                connection.transport.abort()

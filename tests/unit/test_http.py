@@ -87,6 +87,29 @@ async def test_a_request_that_never_ends_is_cut_after_the_grace_period():
     writer.close()
 
 
+async def test_a_request_that_is_cut_may_answer_first():
+    arrived = asyncio.Event()
+
+    async def stuck(scope, receive, send):
+        arrived.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await send({"type": "http.response.start", "status": 503, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body", "body": b""})
+            raise
+
+    server = HttpServer(stuck, [bind("127.0.0.1:0")], grace=0)
+    await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+    await arrived.wait()
+    await server.stop()
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    writer.close()
+
+
 def test_an_address_in_use_is_an_error_that_names_it():
     bound = bind("127.0.0.1:0")
     endpoint = f"127.0.0.1:{bound.getsockname()[1]}"

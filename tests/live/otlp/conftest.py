@@ -41,7 +41,9 @@ class Running:
         return host, int(port)
 
     def client(self, **options):
-        return httpx2.AsyncClient(base_url=f"http://{self.http_host}", timeout=20, trust_env=False, **options)
+        return httpx2.AsyncClient(
+            base_url=f"http://{self.http_host}", timeout=20, trust_env=False, verify=False, **options
+        )
 
     def channel(self, **options):
         return grpc.aio.insecure_channel(self.grpc_target, **options)
