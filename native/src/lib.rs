@@ -1,0 +1,17 @@
+//! The compiled OTLP codec of Ottery: wire bytes to Arrow columns and back.
+
+pub mod columns;
+pub mod context;
+pub mod decode;
+pub mod envelope;
+pub mod fault;
+pub mod logs;
+pub mod metrics;
+pub mod points;
+pub mod python;
+pub mod render;
+pub mod schema;
+pub mod traces;
+pub mod value;
+pub mod wire;
+pub mod writer;

@@ -1,0 +1,108 @@
+//! The seam to Python: arguments in, `Scan` and `Rejected` out, everything else without the GIL.
+
+use arrow_pyarrow::ToPyArrow as _;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyType};
+
+use crate::context::{Counts, Limits};
+use crate::decode::{self as reading, Refused, Signal};
+
+impl<'py> FromPyObject<'_, 'py> for Signal {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match value.extract::<&str>()? {
+            "traces" => Ok(Self::Traces),
+            "metrics" => Ok(Self::Metrics),
+            "logs" => Ok(Self::Logs),
+            other => Err(PyValueError::new_err(format!("{other:?} is not a signal of OTLP"))),
+        }
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Limits {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let py = value.py();
+        Ok(Self {
+            depth: value.getattr(pyo3::intern!(py, "depth"))?.extract()?,
+            items: value.getattr(pyo3::intern!(py, "items"))?.extract()?,
+            attributes: value.getattr(pyo3::intern!(py, "attributes"))?.extract()?,
+        })
+    }
+}
+
+fn rejected(py: Python<'_>, reason: String, field: &str) -> PyErr {
+    static REJECTED: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let raised = REJECTED.import(py, "collector.api.errors", "Rejected").and_then(|kind| kind.call1((reason, field)));
+    raised.map_or_else(|error| error, PyErr::from_value)
+}
+
+fn refusal(py: Python<'_>, requests: &[&[u8]], (index, fault): &Refused) -> PyErr {
+    rejected(py, fault.reason(requests[*index]), fault.field())
+}
+
+fn scanned<'py>(py: Python<'py>, counts: Counts) -> PyResult<Bound<'py, PyAny>> {
+    static SCAN: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let Counts { items, rejected, message, replaced, duplicates } = counts;
+    SCAN.import(py, "collector.wire.types", "Scan")?.call1((items, rejected, message, replaced, duplicates))
+}
+
+#[pyfunction]
+fn scan<'py>(
+    py: Python<'py>,
+    signal: Signal,
+    request: &Bound<'py, PyBytes>,
+    limits: Limits,
+) -> PyResult<Bound<'py, PyAny>> {
+    let bytes = request.as_bytes();
+    let counts = py.detach(|| reading::scan(signal, bytes, limits));
+    scanned(py, counts.map_err(|refused| refusal(py, &[bytes], &refused))?)
+}
+
+#[pyfunction]
+fn decode<'py>(
+    py: Python<'py>,
+    signal: Signal,
+    requests: Vec<Bound<'py, PyBytes>>,
+    limits: Limits,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let bytes: Vec<&[u8]> = requests.iter().map(|request| request.as_bytes()).collect();
+    let decoded = py.detach(|| reading::decode(signal, &bytes, limits));
+    let (batch, counts) = decoded.map_err(|refused| refusal(py, &bytes, &refused))?;
+    Ok((batch.to_pyarrow(py)?, scanned(py, counts)?))
+}
+
+#[pyfunction]
+fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let info = PyDict::new(py);
+    info.set_item("version", env!("CARGO_PKG_VERSION"))?;
+    info.set_item("debug", cfg!(debug_assertions))?;
+    Ok(info)
+}
+
+/// The compiled twin of `collector.wire._python`.
+#[pymodule]
+mod ottery_native {
+    use pyo3::exceptions::PyImportError;
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::{build_info, decode, scan};
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "the name that collector.wire.types.Twin asks for")]
+    const name: &str = "native";
+
+    /// Until every function of the interface is there, only its builders may import it.
+    #[pymodule_init]
+    fn init(_: &Bound<'_, PyModule>) -> PyResult<()> {
+        match std::env::var_os("OTTERY_NATIVE_UNFINISHED") {
+            Some(_) => Ok(()),
+            None => Err(PyImportError::new_err("the compiled codec is not finished")),
+        }
+    }
+}
