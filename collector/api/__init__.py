@@ -4,6 +4,7 @@ from collector.api.batch import Batch, Codec, Context
 from collector.api.clock import Clock, SystemClock
 from collector.api.component import (
     Component,
+    Connector,
     Consume,
     Delivery,
     Exporter,
@@ -35,6 +36,7 @@ __all__ = [
     "Component",
     "ComponentStatus",
     "ConfigModel",
+    "Connector",
     "Consume",
     "Context",
     "Delivery",

@@ -76,6 +76,13 @@ class Exporter(Component, Protocol):
         """
 
 
+class Connector(Component, Protocol):
+    """Ends one pipeline and begins others: what it makes of a batch goes to `Settings.consumers`, or nowhere."""
+
+    async def consume(self, batch: Batch) -> None:
+        """Take a batch over; see `Consume`."""
+
+
 class Kind(StrEnum):
     """The five sections of a configuration that hold components."""
 

@@ -9,6 +9,7 @@ from collector.api.component import Kind
 from collector.api.signal import Signal
 from collector.config.block import read_block
 from collector.config.components import Declarations, section
+from collector.config.connectors import connector_problems
 from collector.config.document import Block, Entry, Items, Node, Scalar
 from collector.config.loaded import Pipeline
 from collector.config.problems import Findings, Path, Place, dotted, nearest
@@ -53,6 +54,8 @@ class Wiring:
         for name, entry in found.items():
             self._read_pipeline(name, entry)
         self._report_unused()
+        for problem in connector_problems(self.declared[Kind.CONNECTOR], self.pipelines):
+            self.findings.problem(*problem)
 
     def _read_extensions(self, service: Block) -> None:
         entry = service.entries.get("extensions")

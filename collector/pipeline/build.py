@@ -11,6 +11,7 @@ from collector.api import (
     Component,
     ComponentStatus,
     ConfigModel,
+    Connector,
     Exporter,
     ExporterConfig,
     Kind,
@@ -85,10 +86,12 @@ class Builder:
         for kind in (Kind.EXTENSION, Kind.EXPORTER, Kind.PROCESSOR):
             for name in _blocks(self._config, kind):
                 self._component(kind, name)
+        for name in self._config.connectors:
+            self._source(Kind.CONNECTOR, name)
         for name in self._config.pipelines:
             self._pipeline(name)
         for name in self._config.receivers:
-            self._receiver(name)
+            self._source(Kind.RECEIVER, name)
         return self._graph
 
     def _component(self, kind: Kind, name: str, *, reuse: bool = True, **more: Any) -> None:
@@ -104,9 +107,8 @@ class Builder:
 
     def _pipeline(self, name: str) -> None:
         plan, old = self._config.pipelines[name], self._old
-        parts = [(Kind.PROCESSOR, part) for part in plan.processors] + [
-            (Kind.EXPORTER, part) for part in plan.exporters
-        ]
+        ends = [(self._kind_of_end(part), part) for part in plan.exporters]
+        parts = [(Kind.PROCESSOR, part) for part in plan.processors] + ends
         if old is not None and old.config.pipelines.get(name) == plan and self._kept.issuperset(parts):
             self._graph.pipelines[name] = old.pipelines[name]
             return
@@ -116,10 +118,14 @@ class Builder:
             plan.signal,
             MemoryLog(),
             steps=[Step(part, cast("Processor", components[Kind.PROCESSOR, part])) for part in plan.processors],
-            sinks=[self._sink(name, part) for part in plan.exporters],
+            sinks=[self._sink(name, part) for kind, part in ends if kind is Kind.EXPORTER],
+            connectors=[cast("Connector", components[key]) for key in ends if key[0] is Kind.CONNECTOR],
             settings=self._around.settings(PIPELINE, name),
             dead_letters=CountedDrops(self._around.metrics, self._around.log),
         )
+
+    def _kind_of_end(self, name: str) -> Kind:
+        return Kind.CONNECTOR if name in self._config.connectors else Kind.EXPORTER
 
     def _sink(self, pipeline: str, name: str) -> Sink:
         return Sink(
@@ -129,12 +135,13 @@ class Builder:
             self._around.settings(DELIVERY, f"{pipeline} -> {name}"),
         )
 
-    def _receiver(self, name: str) -> None:
+    def _source(self, kind: Kind, name: str) -> None:
+        """Build a component that batches come from, with the inlets it hands them to."""
         signals = {plan.signal for plan in self._config.pipelines.values() if name in plan.receivers}
         inlets = {signal: self._inlet(name, signal) for signal in sorted(signals)}
         before = {signal for receiver, signal in self._old.inlets if receiver == name} if self._old else set()
         consumers = {signal: inlet.consume for signal, inlet in inlets.items()}
-        self._component(Kind.RECEIVER, name, reuse=signals == before, consumers=consumers)
+        self._component(kind, name, reuse=signals == before, consumers=consumers)
         for signal, inlet in inlets.items():
             self._graph.inlets[name, signal] = inlet
 

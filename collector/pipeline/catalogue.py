@@ -29,7 +29,7 @@ BUILT_IN: Final[Mapping[Kind, Mapping[str, str]]] = {
         "otlp_grpc": "exporters.otlp.factory:GRPC",
         "otlp_http": "exporters.otlp.factory:HTTP",
     },
-    Kind.CONNECTOR: {},
+    Kind.CONNECTOR: {"forward": "collector.connectors.forward:FACTORY"},
     Kind.EXTENSION: {
         "clickhouse_server": "collector.query.factory:FACTORY",
         "health_check": "collector.telemetry.health:FACTORY",

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from collector.api import Batch, Exporter, ExporterConfig, Processor, Settings, Signal, State
+from collector.api import Batch, Connector, Exporter, ExporterConfig, Processor, Settings, Signal, State
 from collector.delivery.dead_letters import DeadLetters
 from collector.delivery.log import Bounds, Cursor, Log, QueueFull
 from collector.delivery.runner import Route, Runner
@@ -43,6 +43,7 @@ class Pipeline:
         *,
         steps: Sequence[Step],
         sinks: Sequence[Sink],
+        connectors: Sequence[Connector] = (),
         settings: Settings,
         dead_letters: DeadLetters,
     ) -> None:
@@ -50,6 +51,7 @@ class Pipeline:
         self.signal = signal
         self.log = log
         self._steps = tuple(steps)
+        self._connectors = tuple(connectors)
         self._settings = settings
         self._cursors: list[Cursor] = []
         self._awaited: list[Cursor] = []
@@ -84,6 +86,10 @@ class Pipeline:
             if processed is None:
                 return
             batch = processed
+        if self._connectors:
+            await self._hand_on(batch)
+        if not self._cursors:
+            return
         try:
             sequence = await self.log.append(batch)
         except QueueFull as error:
@@ -91,6 +97,12 @@ class Pipeline:
             raise
         for cursor in self._awaited:
             await cursor.delivered(sequence)
+
+    async def _hand_on(self, batch: Batch) -> None:
+        """Give the batch to the pipelines behind the connectors, once there is room for it here."""
+        self.admit(batch)
+        for connector in self._connectors:
+            await connector.consume(batch)
 
     def _refused(self, error: QueueFull, batch: Batch) -> None:
         metric = catalogue.EXPORTER_ENQUEUE_FAILED[self.signal]

@@ -15,6 +15,7 @@ Load = Callable[[], LoadedConfig]
 """Reads the configuration anew. Raises `ConfigError`."""
 
 _STOP_TIMEOUT = 10.0
+_BEHIND_THE_DOORS = (Kind.PROCESSOR, Kind.CONNECTOR, Kind.EXPORTER)
 
 
 class StartError(OtteryError):
@@ -65,7 +66,7 @@ class Service:
     async def _start(self, graph: Graph, keys: Iterable[Key], stage: asyncio.TaskGroup) -> None:
         """Start the named components: what receives comes last."""
         wanted = set(keys)
-        for kind in (Kind.EXTENSION, Kind.EXPORTER, Kind.PROCESSOR):
+        for kind in (Kind.EXTENSION, Kind.EXPORTER, Kind.CONNECTOR, Kind.PROCESSOR):
             await self._start_kind(graph, kind, wanted)
         for name, pipeline in graph.pipelines.items():
             if name not in self._deliveries:
@@ -113,7 +114,7 @@ class Service:
             self._around.log.error("a component of the new configuration failed to start", reason=str(error))
             connect(graph)
         await self._drain(ended, dict(finishing))
-        await self._stop_components(old, [key for key in gone if key[0] in (Kind.PROCESSOR, Kind.EXPORTER)])
+        await self._stop_components(old, [key for key in gone if key[0] in _BEHIND_THE_DOORS])
         self._around.log.info("configuration reloaded", started=len(fresh), stopped=len(gone))
 
     async def _shut_down(self, graph: Graph | None) -> None:
@@ -121,7 +122,7 @@ class Service:
             return
         await self._stop_components(graph, graph.of(Kind.RECEIVER))
         await self._drain(graph.pipelines, self._deliveries)
-        for kind in (Kind.PROCESSOR, Kind.EXPORTER, Kind.EXTENSION):
+        for kind in (*_BEHIND_THE_DOORS, Kind.EXTENSION):
             await self._stop_components(graph, graph.of(kind))
 
     async def _drain(self, pipelines: dict[str, Pipeline], tasks: dict[str, asyncio.Task[None]]) -> None:

@@ -126,9 +126,49 @@ def test_a_connector_is_an_exporter_here_and_a_receiver_there(loading, base):
     text = base.replace("exporters: [nothing]", "exporters: [bridge]").replace(
         "exporters:\n", "connectors: {bridge: }\nexporters:\n", 1
     )
-    loaded = loading(text + "    logs: {receivers: [bridge], exporters: [nothing]}\n")
+    loaded = loading(text + "    traces/b: {receivers: [bridge], exporters: [nothing]}\n")
     assert set(loaded.connectors) == {"bridge"}
-    assert loaded.pipelines["logs"].receivers == ("bridge",)
+    assert loaded.pipelines["traces/b"].receivers == ("bridge",)
+
+
+@pytest.mark.parametrize(
+    ("pipelines", "expected"),
+    [
+        pytest.param(
+            "traces: {receivers: [otlp], exporters: [bridge]}",
+            "14 connectors.bridge: no pipeline has this among its receivers, so what reaches it would be lost",
+            id="nobody receives",
+        ),
+        pytest.param(
+            "traces: {receivers: [otlp, bridge], exporters: [nothing]}",
+            "14 connectors.bridge: no pipeline has this among its exporters, so nothing ever reaches it",
+            id="nobody sends",
+        ),
+        pytest.param(
+            "traces: {receivers: [otlp], exporters: [bridge]}, logs: {receivers: [bridge], exporters: [nothing]}",
+            "14 connectors.bridge: it takes traces, but no pipeline for that has it among its receivers",
+            id="another signal",
+        ),
+        pytest.param(
+            "traces: {receivers: [otlp], exporters: [bridge, nothing]}, "
+            "traces/b: {receivers: [bridge], exporters: [back]}, "
+            "traces/c: {receivers: [back], exporters: [bridge]}",
+            "24 connectors.bridge/back: pipelines go in a circle: traces/b -> traces/c -> traces/b",
+            id="a circle",
+        ),
+        pytest.param(
+            "traces: {receivers: [otlp, bridge], exporters: [bridge]}",
+            "14 connectors.bridge: pipelines go in a circle: traces -> traces",
+            id="itself",
+        ),
+    ],
+)
+def test_a_connector_that_leads_nowhere_or_back_is_refused(loading, base, pipelines, expected):
+    back = ", bridge/back: " if "back" in pipelines else ""
+    text = f"connectors: {{bridge: {back}}}\n" + base[: base.index("service:")]
+    text += f"service: {{pipelines: {{{pipelines.replace('back', 'bridge/back')}}}}}\n"
+    text = text if "nothing" in pipelines else text.replace("exporters:\n  nothing:\n", "")
+    assert loading.problems(text) == [f"1.yaml:1:{expected}"]
 
 
 def test_extensions_come_in_the_order_of_the_service_block(loading, base):

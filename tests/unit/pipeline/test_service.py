@@ -1,6 +1,6 @@
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -19,6 +19,7 @@ from collector.api import (
 )
 from collector.config import ConfigError, LoadedConfig, Problem
 from collector.config import Pipeline as Plan
+from collector.connectors import forward
 from collector.pipeline import build
 from collector.pipeline.build import Surroundings
 from collector.pipeline.catalogue import Catalogue
@@ -81,6 +82,7 @@ def story(monkeypatch):
     story = _Story()
     factories = {
         Kind.RECEIVER: {"door": Factory("door", Kind.RECEIVER, _Door, lambda c, s: _Receiver(c, s, story), "a door")},
+        Kind.CONNECTOR: {"forward": forward.FACTORY},
         Kind.EXPORTER: {"sink": Factory("sink", Kind.EXPORTER, _Sink, lambda c, s: _Exporter(c, s, story), "a sink")},
     }
     monkeypatch.setattr(build, "CATALOGUE", Catalogue(factories, {}))
@@ -119,6 +121,15 @@ class _Run:
         self.service.reload()
         while len(self.log.lines) < lines:  # noqa: ASYNC110 - a plain list has no event to wait for
             await asyncio.sleep(0)
+
+
+def _joined() -> LoadedConfig:
+    """Return two pipelines in a row: the door and `sink` at the first, `sink/b` behind the connector."""
+    config = _config(sinks=("sink", "sink/b"), sending_queue={"queue_size": 1, "num_consumers": 1})
+    first = Plan(Signal.TRACES, ("door",), (), ("sink", "forward"))
+    second = Plan(Signal.TRACES, ("forward",), (), ("sink/b",))
+    pipelines = {"traces": first, "traces/b": second}
+    return replace(config, connectors={"forward": forward.ForwardConfig()}, pipelines=pipelines)
 
 
 @asynccontextmanager
@@ -212,3 +223,21 @@ async def test_a_receiver_of_the_new_configuration_that_cannot_start_leaves_the_
         await run.reloaded(_config(_Door(breaks=True)), 1)
         assert run.states["receivers", "door"] == (State.FAILED, "port 1 is taken")
         assert run.states["exporters", "sink"] == (State.OK, "")
+
+
+async def test_a_connector_leads_to_the_pipeline_behind_it(story):
+    async with _running(_joined()):
+        await story.doors[0].send(3)
+    assert {sink.settings.id: sink.items for sink in story.sinks} == {"sink": 3, "sink/b": 3}
+
+
+async def test_no_pipeline_keeps_what_one_behind_a_connector_refuses(story):
+    async with _running(_joined()):
+        story.sinks[1].open.clear()
+        await story.doors[0].send(1)
+        await story.sinks[1].attempted(1)
+        await story.sinks[0].delivered(1)
+        with pytest.raises(Overloaded, match="sink/b is full"):
+            await story.doors[0].send(1)
+        story.sinks[1].open.set()
+    assert {sink.settings.id: sink.items for sink in story.sinks} == {"sink": 1, "sink/b": 1}

@@ -1,0 +1,1 @@
+"""Built-in connectors: where one pipeline ends and others begin."""
