@@ -1,0 +1,1 @@
+"""The file exporter: telemetry as OTLP in files."""
