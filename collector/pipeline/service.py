@@ -9,6 +9,7 @@ from collector.api import Component, Kind, OtteryError, State
 from collector.config import ConfigError, LoadedConfig
 from collector.pipeline.build import Builder, Graph, Key, Surroundings, connect
 from collector.pipeline.pipeline import Pipeline
+from collector.pipeline.supervise import supervise
 from collector.telemetry.catalogue import OTTERY_DROPPED
 
 Load = Callable[[], LoadedConfig]
@@ -31,6 +32,8 @@ class Service:
         self._drain_timeout = drain_timeout
         self._commands: asyncio.Queue[str] = asyncio.Queue()
         self._deliveries: dict[str, asyncio.Task[None]] = {}
+        self._starting: dict[Key, asyncio.Task[None]] = {}
+        self._running = False
         self.graph: Graph | None = None
 
     def stop(self) -> None:
@@ -57,6 +60,7 @@ class Service:
             self.graph = graph
             try:
                 await self._start(graph, graph.components, stage)
+                self._running = True
                 started(graph)
                 while await self._commands.get() != "stop":
                     await self._reload(stage)
@@ -67,25 +71,34 @@ class Service:
         """Start the named components: what receives comes last."""
         wanted = set(keys)
         for kind in (Kind.EXTENSION, Kind.EXPORTER, Kind.CONNECTOR, Kind.PROCESSOR):
-            await self._start_kind(graph, kind, wanted)
+            await self._start_kind(graph, kind, wanted, stage)
         for name, pipeline in graph.pipelines.items():
             if name not in self._deliveries:
                 self._deliveries[name] = stage.create_task(pipeline.run(), name=f"pipeline {name}")
         connect(graph)
-        await self._start_kind(graph, Kind.RECEIVER, wanted)
+        await self._start_kind(graph, Kind.RECEIVER, wanted, stage)
 
-    async def _start_kind(self, graph: Graph, kind: Kind, wanted: set[Key]) -> None:
+    async def _start_kind(self, graph: Graph, kind: Kind, wanted: set[Key], stage: asyncio.TaskGroup) -> None:
         for key in graph.of(kind):
-            if key not in wanted:
-                continue
-            settings = graph.settings[key]
+            if key in wanted:
+                await self._start_one(graph, key, stage)
+
+    async def _start_one(self, graph: Graph, key: Key, stage: asyncio.TaskGroup) -> None:
+        """Start a component. While the collector starts a failure ends it; later the component is tried again."""
+        settings, component = graph.settings[key], graph.components[key]
+
+        async def start() -> None:
             settings.report(State.STARTING)
-            try:
-                await graph.components[key].start()
-            except Exception as error:
-                settings.report(State.FAILED, str(error))
-                raise StartError(f"{kind.value}.{key[1]} could not start: {error}") from error
+            await component.start()
             settings.report(State.OK)
+
+        try:
+            await start()
+        except Exception as error:
+            settings.report(State.FAILED, str(error))
+            if not self._running:
+                raise StartError(f"{key[0].value}.{key[1]} could not start: {error}") from error
+            self._starting[key] = stage.create_task(supervise(start, settings, key[0].value), name=f"start {key[1]}")
 
     async def _reload(self, stage: asyncio.TaskGroup) -> None:
         old, log = self.graph, self._around.log
@@ -108,11 +121,7 @@ class Service:
         finishing = [(name, self._deliveries.pop(name)) for name in ended if name in self._deliveries]
         await self._stop_components(old, [key for key in gone if key[0] is Kind.EXTENSION])
         self.graph = graph
-        try:
-            await self._start(graph, fresh, stage)
-        except StartError as error:
-            self._around.log.error("a component of the new configuration failed to start", reason=str(error))
-            connect(graph)
+        await self._start(graph, fresh, stage)
         await self._drain(ended, dict(finishing))
         await self._stop_components(old, [key for key in gone if key[0] in _BEHIND_THE_DOORS])
         self._around.log.info("configuration reloaded", started=len(fresh), stopped=len(gone))
@@ -160,6 +169,9 @@ class Service:
                 stopping.create_task(self._stop_one(key, graph.components[key]))
 
     async def _stop_one(self, key: Key, component: Component) -> None:
+        if (starting := self._starting.pop(key, None)) is not None:
+            starting.cancel()
+            await asyncio.wait([starting])
         try:
             async with asyncio.timeout(_STOP_TIMEOUT):
                 await component.stop()

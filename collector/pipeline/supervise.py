@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from collector.api import RetryConfig, Settings, State
+from collector.api import OtteryError, RetryConfig, Settings, State
 from collector.delivery.retry import Backoff
 from collector.telemetry.catalogue import OTTERY_RESTARTS
 
@@ -17,11 +17,13 @@ async def supervise(work: Callable[[], Awaitable[None]], settings: Settings, kin
     while True:
         try:
             await work()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever ended the work, it is told and begun again
             cause = _first(error)
-            settings.report(State.FAILED, f"{type(cause).__name__}: {cause}")
+            settings.report(State.FAILED, str(cause) if isinstance(cause, OtteryError) else repr(cause))
             settings.metrics.add(OTTERY_RESTARTS, component=settings.id, kind=kind)
-            settings.log.exception("component failed, restarting", component=settings.id, error=repr(cause))
+            known = isinstance(cause, OtteryError | OSError)
+            log = settings.log.error if known else settings.log.exception
+            log("component failed, restarting", component=settings.id, error=str(cause) if known else repr(cause))
             await settings.clock.sleep(backoff.next(None))
         else:
             return

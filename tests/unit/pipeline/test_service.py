@@ -26,7 +26,7 @@ from collector.pipeline.catalogue import Catalogue
 from collector.pipeline.service import Service, StartError
 from collector.telemetry import catalogue as metric
 from collector.telemetry.config import TelemetryConfig
-from collector.testing import RecordingExporter, RecordingLog, RecordingMetrics, sample_batch
+from collector.testing import FakeClock, RecordingExporter, RecordingLog, RecordingMetrics, sample_batch
 
 
 class _Door(ConfigModel):
@@ -45,6 +45,7 @@ class _Story:
     lines: list[str] = field(default_factory=list)
     doors: list = field(default_factory=list)
     sinks: list = field(default_factory=list)
+    repaired: bool = False
 
 
 class _Receiver:
@@ -54,7 +55,7 @@ class _Receiver:
 
     async def start(self):
         self.story.lines.append(f"start {self.settings.id}")
-        if self.config.breaks:
+        if self.config.breaks and not self.story.repaired:
             raise Fatal("port 1 is taken")
 
     async def stop(self):
@@ -103,9 +104,9 @@ def _config(door=None, sinks=("sink",), **exporter) -> LoadedConfig:
 
 
 class _Run:
-    def __init__(self, config):
+    def __init__(self, config, clock=None):
         self.config, self.metrics, self.log, self.states = config, RecordingMetrics(), RecordingLog(), {}
-        around = Surroundings(self.metrics, self.log, self._report, tuple, SystemClock())
+        around = Surroundings(self.metrics, self.log, self._report, tuple, clock or SystemClock())
         self.service = Service(self._load, around, drain_timeout=0.2)
 
     def _load(self):
@@ -133,8 +134,8 @@ def _joined() -> LoadedConfig:
 
 
 @asynccontextmanager
-async def _running(config):
-    run, started = _Run(config), asyncio.Event()
+async def _running(config, clock=None):
+    run, started = _Run(config, clock), asyncio.Event()
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         tasks.create_task(run.service.run(config, lambda _: started.set()))
         await started.wait()
@@ -218,11 +219,24 @@ async def test_an_invalid_reload_is_refused_and_the_old_goes_on(story):
     assert story.sinks[0].items == 2
 
 
-async def test_a_receiver_of_the_new_configuration_that_cannot_start_leaves_the_exporters_running(story):
-    async with _running(_config()) as run:
+async def test_a_receiver_of_the_new_configuration_that_cannot_start_is_tried_again_beside_running_exporters(story):
+    clock = FakeClock()
+    async with _running(_config(), clock) as run:
         await run.reloaded(_config(_Door(breaks=True)), 1)
+        await clock.sleeping()
         assert run.states["receivers", "door"] == (State.FAILED, "port 1 is taken")
         assert run.states["exporters", "sink"] == (State.OK, "")
+        story.repaired = True
+        await clock.advance(60)
+        assert run.states["receivers", "door"] == (State.OK, "")
+
+
+async def test_the_end_does_not_wait_for_a_component_that_cannot_start(story):
+    clock = FakeClock()
+    async with _running(_config(), clock) as run:
+        await run.reloaded(_config(_Door(breaks=True)), 1)
+        await clock.sleeping()
+    assert run.states["receivers", "door"][0] is State.STOPPED
 
 
 async def test_a_connector_leads_to_the_pipeline_behind_it(story):
