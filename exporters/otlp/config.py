@@ -34,6 +34,11 @@ class ClientTls(ConfigModel):
             raise ValueError("cert_file and key_file belong together")
         return self
 
+    @property
+    def files(self) -> str:
+        """The paths of all files, for messages: ssl's own do not tell which one is meant."""
+        return ", ".join(str(path) for path in (self.ca_file, self.cert_file, self.key_file) if path)
+
     def context(self) -> ssl.SSLContext:
         """Return the context of a TLS client. Raises OSError when a file cannot be read."""
         context = ssl.create_default_context(cafile=self.ca_file)

@@ -76,7 +76,7 @@ class GrpcExporter:
     async def stop(self) -> None:
         for channel in self._channels:
             await channel.close(None)
-        self._channels = []
+        self._channels, self._calls = [], {}
 
     async def push(self, delivery: Delivery) -> None:
         batch = delivery.batch

@@ -43,7 +43,7 @@ class HttpExporter:
         try:
             context = config.tls.context()
         except OSError as error:
-            raise Fatal(f"tls: {error}") from error
+            raise Fatal(f"tls: {config.tls.files} cannot be used: {error.strerror or error}") from error
         self._client = httpx2.AsyncClient(
             headers=headers,
             verify=context,
