@@ -62,5 +62,5 @@ class AdmissionConfig(ConfigModel):
 class OtlpConfig(ConfigModel):
     """`receivers.otlp`."""
 
-    protocols: Protocols = Field(default_factory=lambda: Protocols.model_validate({}), validate_default=True)
+    protocols: Protocols
     admission: AdmissionConfig = AdmissionConfig()
