@@ -1,7 +1,7 @@
 """The statements that make Ottery's ClickHouse tables: those of collector-contrib's exporter, name for name.
 
-Beyond contrib, every table and view target keeps the tokens of its last inserts
-(`non_replicated_deduplication_window`), so that a batch sent again under its token is stored once.
+Beyond contrib, every table and view target keeps the tokens of its last inserts (`*_deduplication_window`), so that
+a batch sent again under its token is stored once.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from collector.storage.clickhouse_columns import SHAPES, ZSTD, TableShape
+from collector.storage.clickhouse_columns import ATTRIBUTE_INDEXES, JSON_SHAPES, SHAPES, ZSTD, TableShape
 
-DEDUPLICATION_WINDOW = 1000
+DEDUPLICATION_WINDOW = 10_000
 """Inserts whose tokens a table remembers."""
+
+REPLICATED_WINDOW, REPLICATED_WINDOW_SECONDS = 10_000, 7 * 86_400
+"""The same for replicated tables, which also forget by age: a week, for batches are retried without an end."""
 
 TEXT_INDEX_VERSION = (26, 2)
 """First server version with text indexes."""
@@ -67,7 +70,7 @@ def create_database(schema: Schema) -> str:
 
 def create_tables(schema: Schema, version: tuple[int, int]) -> Iterator[str]:
     """Yield the statements that make the tables and the view for a server of `version`, in the order to run them."""
-    for kind, shape in SHAPES.items():
+    for kind, shape in (JSON_SHAPES if schema.json else SHAPES).items():
         yield _create_table(schema, schema.tables[kind], shape, version)
     yield _create_trace_lookup(schema)
     yield _create_trace_lookup_view(schema)
@@ -80,31 +83,43 @@ def lookup_table(schema: Schema) -> str:
 
 def _create_table(schema: Schema, table: str, shape: TableShape, version: tuple[int, int]) -> str:
     parts = [part for column in shape.columns for part in _column(schema, shape, column)]
-    if not schema.json:
-        parts += [_materialized(name) for name in shape.materialized]
-        parts += [_items_alias(name) for name in shape.items]
+    parts += [_materialized(name) for name in shape.materialized]
+    parts += [_items_alias(name) for name in shape.items]
     parts += _indexes(schema, shape, version)
     keys = [f"PARTITION BY toDate({shape.time})"]
     if shape.primary_key:
         keys.append(f"PRIMARY KEY {shape.primary_key}")
-    keys.append(f"ORDER BY {shape.order_by.format(hash='' if schema.json else 'cityHash64(Attributes), ')}")
+    keys.append(f"ORDER BY {shape.order_by}")
     keys += _ttl(schema, f"toDateTime({shape.time})")
-    return _statement(schema, table, parts, f"{schema.engine}({schema.engine_params})", keys)
+    return _statement(schema, table, parts, schema.engine, keys)
 
 
 def _statement(schema: Schema, table: str, parts: list[str], engine: str, keys: list[str]) -> str:
     body = ",\n    ".join(parts)
+    settings = ["index_granularity = 8192", "ttl_only_drop_parts = 1", *_deduplication(engine)]
     return (
         f"CREATE TABLE IF NOT EXISTS {quote(schema.database)}.{quote(table)}{_on_cluster(schema)} (\n    {body}\n)"
-        f" ENGINE = {engine}\n" + "\n".join(keys) + "\nSETTINGS index_granularity = 8192, ttl_only_drop_parts = 1,"
-        f" non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
+        f" ENGINE = {engine}({schema.engine_params})\n" + "\n".join(keys) + "\nSETTINGS " + ", ".join(settings)
     )
+
+
+def is_replicated(engine: str) -> bool:
+    """Tell whether an engine keeps the tokens of inserts in Keeper, for all replicas."""
+    return engine.startswith(("Replicated", "Shared"))
+
+
+def _deduplication(engine: str) -> list[str]:
+    if is_replicated(engine):
+        return [
+            f"replicated_deduplication_window = {REPLICATED_WINDOW}",
+            f"replicated_deduplication_window_seconds = {REPLICATED_WINDOW_SECONDS}",
+        ]
+    return [f"non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"]
 
 
 def _column(schema: Schema, shape: TableShape, column: str) -> Iterator[str]:
     if column not in shape.attributes:
-        time = "DateTime64(9)" if schema.json else "DateTime"
-        yield column.format(attributes="JSON" if schema.json else _MAP, time=time)
+        yield column.format(attributes="JSON" if schema.json else _MAP)
     elif schema.json:
         yield f"{column} JSON {ZSTD}"
         yield f"{column}Keys Array(LowCardinality(String)) {ZSTD}"
@@ -118,8 +133,8 @@ def _materialized(attribute: str) -> str:
 
 
 def _items_alias(attributes: str) -> str:
-    pairs = f"arrayMap((k, v) -> concat(k, '=', v), mapKeys({attributes}), mapValues({attributes}))"
-    return f"{_items_name(attributes)} Array(String) ALIAS {pairs}"
+    pairs = f"CAST({attributes}, 'Array(Tuple(String, String))')"
+    return f"{_items_name(attributes)} Array(String) ALIAS arrayMap(kv -> concat(kv.1, '=', kv.2), {pairs})"
 
 
 def _items_name(attributes: str) -> str:
@@ -132,21 +147,22 @@ def _indexes(schema: Schema, shape: TableShape, version: tuple[int, int]) -> Ite
         yield f"INDEX idx_trace_id TraceId {_TEXT_INDEX if text else 'TYPE bloom_filter(0.001) GRANULARITY 1'}"
     for name in shape.attributes:
         yield from _attribute_indexes(name, json=schema.json, items=text and name in shape.items)
-    if shape.tokens:
+    if shape.body:
         kind = "text(tokenizer = 'splitByNonAlpha')" if text else "tokenbf_v1(32768, 3, 0) GRANULARITY 8"
-        yield f"INDEX idx_tokens {shape.tokens} TYPE {kind}"
+        yield f"INDEX idx_lower_body lower(Body) TYPE {kind}"
     yield from shape.indexes
 
 
 def _attribute_indexes(name: str, *, json: bool, items: bool) -> Iterator[str]:
+    index = f"INDEX {ATTRIBUTE_INDEXES[name]}"
     if json:
-        yield f"INDEX idx_{name}_keys {name}Keys {_BLOOM_INDEX}"
+        yield f"{index}_keys {name}Keys {_BLOOM_INDEX}"
         return
-    yield f"INDEX idx_{name}_key mapKeys({name}) {_TEXT_INDEX if items else _BLOOM_INDEX}"
+    yield f"{index}_key mapKeys({name}) {_TEXT_INDEX if items else _BLOOM_INDEX}"
     if items:
-        yield f"INDEX idx_{name}_items {_items_name(name)} {_TEXT_INDEX}"
+        yield f"{index}_items {_items_name(name)} {_TEXT_INDEX}"
     else:
-        yield f"INDEX idx_{name}_value mapValues({name}) {_BLOOM_INDEX}"
+        yield f"{index}_value mapValues({name}) {_BLOOM_INDEX}"
 
 
 def _create_trace_lookup(schema: Schema) -> str:
@@ -156,9 +172,7 @@ def _create_trace_lookup(schema: Schema) -> str:
         f"End SimpleAggregateFunction(max, DateTime) {ZSTD}",
     ]
     keys = ["PARTITION BY toStartOfWeek(Start)", "ORDER BY (TraceId)", *_ttl(schema, "Start")]
-    return _statement(
-        schema, lookup_table(schema), parts, f"{_aggregating(schema.engine)}({schema.engine_params})", keys
-    )
+    return _statement(schema, lookup_table(schema), parts, _aggregating(schema.engine), keys)
 
 
 def _aggregating(engine: str) -> str:

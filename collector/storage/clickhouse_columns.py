@@ -2,16 +2,25 @@
 
 An entry of `columns` is a column definition, or a name from `attributes`, which becomes a Map column or, in JSON
 mode, a JSON column with its `<name>Keys`. `{attributes}` stands for the attribute type inside a Nested column.
+Index names are contrib's too, so that its `ALTER TABLE ... ADD INDEX IF NOT EXISTS` recipes do nothing here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ZSTD = "CODEC(ZSTD(1))"
 LOW = f"LowCardinality(String) {ZSTD}"
 TEXT = f"String {ZSTD}"
-SECONDS = "{time} CODEC(Delta, ZSTD(1))"
+
+ATTRIBUTE_INDEXES = {
+    "ResourceAttributes": "idx_res_attr",
+    "ScopeAttributes": "idx_scope_attr",
+    "LogAttributes": "idx_log_attr",
+    "SpanAttributes": "idx_span_attr",
+    "Attributes": "idx_attr",
+}
+"""How the names of the indexes on each attribute column begin."""
 
 KUBERNETES_ATTRIBUTES = (
     "k8s.cluster.name",
@@ -31,17 +40,17 @@ class TableShape:
 
     columns: tuple[str, ...]
     attributes: tuple[str, ...]
-    items: tuple[str, ...]
-    """Attributes that get an alias column `<name minus s>Items` of `key=value` texts."""
     time: str
     order_by: str
     primary_key: str = ""
+    items: tuple[str, ...] = ()
+    """Attributes that get an alias column `<name minus s>Items` of `key=value` texts."""
     materialized: tuple[str, ...] = ()
     """Resource attributes that also get a column of their own."""
     indexes: tuple[str, ...] = ()
     trace_id: bool = False
-    tokens: str = ""
-    """Expression whose words are indexed."""
+    body: bool = False
+    """Whether the words of the column Body are indexed."""
 
 
 LOGS = TableShape(
@@ -69,8 +78,10 @@ LOGS = TableShape(
     order_by="(toStartOfFiveMinutes(Timestamp), ServiceName, Timestamp)",
     materialized=KUBERNETES_ATTRIBUTES,
     trace_id=True,
-    tokens="lower(Body)",
+    body=True,
 )
+
+_DURATION_INDEX = "INDEX idx_duration Duration TYPE minmax GRANULARITY 1"
 
 TRACES = TableShape(
     columns=(
@@ -97,76 +108,125 @@ TRACES = TableShape(
     time="Timestamp",
     primary_key="(ServiceName, SpanName, toDateTime(Timestamp))",
     order_by="(ServiceName, SpanName, toDateTime(Timestamp), Timestamp)",
-    indexes=("INDEX idx_duration Duration TYPE minmax GRANULARITY 1",),
+    indexes=(
+        _DURATION_INDEX,
+        "INDEX idx_lower_span_name lower(SpanName) TYPE tokenbf_v1(32768, 3, 0) GRANULARITY 8",
+    ),
     trace_id=True,
-    tokens="lower(SpanName)",
 )
 
-_POINT = (
-    "ResourceAttributes",
-    f"ResourceSchemaUrl {TEXT}",
-    f"ScopeName {TEXT}",
-    f"ScopeVersion {TEXT}",
-    "ScopeAttributes",
-    f"ScopeDroppedAttrCount UInt32 {ZSTD}",
-    f"ScopeSchemaUrl {TEXT}",
-    f"ServiceName {LOW}",
-    f"MetricName {LOW}",
-    f"MetricDescription {TEXT}",
-    f"MetricUnit {TEXT}",
-    "Attributes",
-    f"StartTimeUnix {SECONDS}",
-    f"TimeUnix {SECONDS}",
+
+@dataclass(frozen=True, slots=True)
+class _PointStyle:
+    """What tells the metrics tables with Map columns and those with JSON columns apart."""
+
+    name: str
+    time: str
+    order_by: str
+    indexes: tuple[str, ...] = ()
+
+
+_MAPS = _PointStyle(
+    name=LOW,
+    time="DateTime",
+    order_by="(ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attributes), TimeUnix)",
+    indexes=("INDEX idx_time_minmax TimeUnix TYPE minmax GRANULARITY 1",),
 )
-_EXEMPLARS = (
-    "Exemplars Nested(FilteredAttributes {attributes}, TimeUnix {time}, Value Float64, SpanId String, TraceId String) "
-    + ZSTD
+_JSON = _PointStyle(
+    name=TEXT,
+    time="DateTime64(9)",
+    order_by="(ServiceName, MetricName, toUnixTimestamp64Nano(TimeUnix))",
 )
+
 _FLAGS = f"Flags UInt32 {ZSTD}"
 _TEMPORALITY = f"AggregationTemporality Int32 {ZSTD}"
 _COUNT = ("Count UInt64 CODEC(Delta, ZSTD(1))", f"Sum Float64 {ZSTD}")
 _RANGE = (f"Min Float64 {ZSTD}", f"Max Float64 {ZSTD}")
-_NUMBER = (f"Value Float64 {ZSTD}", _FLAGS, _EXEMPLARS)
 
 
-def _points(*columns: str) -> TableShape:
+def _points(style: _PointStyle, *columns: str) -> TableShape:
+    common = (
+        "ResourceAttributes",
+        f"ResourceSchemaUrl {TEXT}",
+        f"ScopeName {TEXT}",
+        f"ScopeVersion {TEXT}",
+        "ScopeAttributes",
+        f"ScopeDroppedAttrCount UInt32 {ZSTD}",
+        f"ScopeSchemaUrl {TEXT}",
+        f"ServiceName {LOW}",
+        f"MetricName {style.name}",
+        f"MetricDescription {TEXT}",
+        f"MetricUnit {TEXT}",
+        "Attributes",
+        f"StartTimeUnix {style.time} CODEC(Delta, ZSTD(1))",
+        f"TimeUnix {style.time} CODEC(Delta, ZSTD(1))",
+    )
     return TableShape(
-        columns=_POINT + columns,
+        columns=common + columns,
         attributes=("ResourceAttributes", "ScopeAttributes", "Attributes"),
-        items=(),
         time="TimeUnix",
-        order_by="(ServiceName, MetricName, toStartOfHour(TimeUnix), {hash}TimeUnix)",
-        indexes=("INDEX idx_time TimeUnix TYPE minmax GRANULARITY 1",),
+        order_by=style.order_by,
+        indexes=style.indexes,
     )
 
 
-SHAPES: dict[str, TableShape] = {
-    "traces": TRACES,
-    "logs": LOGS,
-    "gauge": _points(*_NUMBER),
-    "sum": _points(*_NUMBER, _TEMPORALITY, f"IsMonotonic Bool {ZSTD}"),
-    "histogram": _points(
-        *_COUNT,
-        f"BucketCounts Array(UInt64) {ZSTD}",
-        f"ExplicitBounds Array(Float64) {ZSTD}",
-        _EXEMPLARS,
-        _FLAGS,
-        *_RANGE,
-        _TEMPORALITY,
+def _metrics(style: _PointStyle) -> dict[str, TableShape]:
+    exemplars = (
+        f"Exemplars Nested(FilteredAttributes {{attributes}}, TimeUnix {style.time}, Value Float64, SpanId String,"
+        f" TraceId String) {ZSTD}"
+    )
+    number = (f"Value Float64 {ZSTD}", _FLAGS, exemplars)
+    return {
+        "gauge": _points(style, *number),
+        "sum": _points(style, *number, _TEMPORALITY, f"IsMonotonic Bool {ZSTD}"),
+        "histogram": _points(
+            style,
+            *_COUNT,
+            f"BucketCounts Array(UInt64) {ZSTD}",
+            f"ExplicitBounds Array(Float64) {ZSTD}",
+            exemplars,
+            _FLAGS,
+            *_RANGE,
+            _TEMPORALITY,
+        ),
+        "exponential_histogram": _points(
+            style,
+            *_COUNT,
+            f"Scale Int32 {ZSTD}",
+            f"ZeroCount UInt64 {ZSTD}",
+            f"PositiveOffset Int32 {ZSTD}",
+            f"PositiveBucketCounts Array(UInt64) {ZSTD}",
+            f"NegativeOffset Int32 {ZSTD}",
+            f"NegativeBucketCounts Array(UInt64) {ZSTD}",
+            exemplars,
+            _FLAGS,
+            *_RANGE,
+            _TEMPORALITY,
+        ),
+        "summary": _points(style, *_COUNT, f"ValueAtQuantiles Nested(Quantile Float64, Value Float64) {ZSTD}", _FLAGS),
+    }
+
+
+SHAPES: dict[str, TableShape] = {"traces": TRACES, "logs": LOGS, **_metrics(_MAPS)}
+"""Shape of each kind of table, with attributes in Map columns."""
+
+JSON_SHAPES: dict[str, TableShape] = {
+    "traces": replace(
+        TRACES,
+        columns=tuple(f"Duration UInt64 {ZSTD}" if c.startswith("Duration ") else c for c in TRACES.columns),
+        items=(),
+        primary_key="",
+        indexes=(_DURATION_INDEX,),
     ),
-    "exponential_histogram": _points(
-        *_COUNT,
-        f"Scale Int32 {ZSTD}",
-        f"ZeroCount UInt64 {ZSTD}",
-        f"PositiveOffset Int32 {ZSTD}",
-        f"PositiveBucketCounts Array(UInt64) {ZSTD}",
-        f"NegativeOffset Int32 {ZSTD}",
-        f"NegativeBucketCounts Array(UInt64) {ZSTD}",
-        _EXEMPLARS,
-        _FLAGS,
-        *_RANGE,
-        _TEMPORALITY,
+    "logs": replace(
+        LOGS,
+        items=(),
+        materialized=(),
+        primary_key="(ServiceName, toDateTime(Timestamp))",
+        order_by="(ServiceName, toDateTime(Timestamp), Timestamp)",
+        indexes=("INDEX idx_body Body TYPE tokenbf_v1(32768, 3, 0) GRANULARITY 8",),
+        body=False,
     ),
-    "summary": _points(*_COUNT, f"ValueAtQuantiles Nested(Quantile Float64, Value Float64) {ZSTD}", _FLAGS),
+    **_metrics(_JSON),
 }
-"""Shape of each kind of table."""
+"""Shape of each kind of table, with attributes in JSON columns; contrib keeps older keys for these."""
