@@ -17,6 +17,11 @@ pub struct Limits {
     pub attributes: usize,
 }
 
+impl Limits {
+    /// For what cannot reach a column.
+    pub const NONE: Self = Self { depth: u32::MAX, items: usize::MAX, attributes: usize::MAX };
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { depth: 30, items: 1_000_000, attributes: 4096 }

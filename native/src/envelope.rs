@@ -7,7 +7,7 @@ use crate::columns::{self, Attributes, Bytes, Lists, Text};
 use crate::context::Context;
 use crate::fault::{Result, Within};
 use crate::schema;
-use crate::value::{Attribute, Field, drop_duplicates, push_attribute};
+use crate::value::{Attribute, drop_duplicates, push_attribute};
 use crate::wire::{LEN, Reader, VARINT, low_u32, tag};
 use crate::writer::Writer;
 
@@ -75,7 +75,7 @@ pub trait Items<'a> {
     /// Where the envelopes go.
     fn sink(&mut self) -> &mut Self::Sink;
     /// Reads the message of one item: a span, a log record or a metric.
-    fn item(&mut self, cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<()>;
+    fn item(&mut self, cx: &mut Context<'a>, reader: Reader<'a>) -> Result<()>;
 }
 
 /// Reads one export request.
@@ -85,7 +85,7 @@ pub fn request<'a, I: Items<'a>>(cx: &mut Context<'a>, bytes: &'a [u8], items: &
     let mut index = 0;
     while let Some(tag) = reader.tag()? {
         if tag == GROUPS {
-            group(cx, reader.bytes()?, items).within_item(I::NAMES.groups, index)?;
+            group(cx, reader.message()?, items).within_item(I::NAMES.groups, index)?;
             index += 1;
         } else {
             reader.skip(tag)?;
@@ -94,15 +94,14 @@ pub fn request<'a, I: Items<'a>>(cx: &mut Context<'a>, bytes: &'a [u8], items: &
     Ok(())
 }
 
-fn group<'a, I: Items<'a>>(cx: &mut Context<'a>, bytes: &'a [u8], items: &mut I) -> Result<()> {
+fn group<'a, I: Items<'a>>(cx: &mut Context<'a>, mut reader: Reader<'a>, items: &mut I) -> Result<()> {
     let mut resource = Resource::default();
-    let mut reader = Reader::new(bytes);
     let mut index = 0;
     while let Some(tag) = reader.tag()? {
         match tag {
-            ENVELOPE => resource.merge(cx, reader.bytes()?).within("resource")?,
+            ENVELOPE => resource.merge(cx, reader.message()?).within("resource")?,
             CONTENT => {
-                scoped(cx, reader.bytes()?, items).within_item(I::NAMES.scopes, index)?;
+                scoped(cx, reader.message()?, items).within_item(I::NAMES.scopes, index)?;
                 index += 1;
             }
             SCHEMA_URL => resource.schema_url = cx.text(reader.bytes()?),
@@ -114,15 +113,14 @@ fn group<'a, I: Items<'a>>(cx: &mut Context<'a>, bytes: &'a [u8], items: &mut I)
     Ok(())
 }
 
-fn scoped<'a, I: Items<'a>>(cx: &mut Context<'a>, bytes: &'a [u8], items: &mut I) -> Result<()> {
+fn scoped<'a, I: Items<'a>>(cx: &mut Context<'a>, mut reader: Reader<'a>, items: &mut I) -> Result<()> {
     let mut scope = Scope::default();
-    let mut reader = Reader::new(bytes);
     let mut index = 0;
     while let Some(tag) = reader.tag()? {
         match tag {
-            ENVELOPE => scope.merge(cx, reader.bytes()?).within("scope")?,
+            ENVELOPE => scope.merge(cx, reader.message()?).within("scope")?,
             CONTENT => {
-                items.item(cx, reader.bytes()?).within_item(I::NAMES.items, index)?;
+                items.item(cx, reader.message()?).within_item(I::NAMES.items, index)?;
                 index += 1;
             }
             SCHEMA_URL => scope.schema_url = cx.text(reader.bytes()?),
@@ -135,19 +133,18 @@ fn scoped<'a, I: Items<'a>>(cx: &mut Context<'a>, bytes: &'a [u8], items: &mut I
 }
 
 impl<'a> Resource<'a> {
-    fn merge(&mut self, cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<()> {
+    fn merge(&mut self, cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<()> {
         const ATTRIBUTES: u32 = tag(1, LEN);
         const DROPPED: u32 = tag(2, VARINT);
         const ENTITY_REFS: u32 = tag(3, LEN);
         self.present = true;
-        let mut reader = Reader::new(bytes);
         while let Some(tag) = reader.tag()? {
             match tag {
-                ATTRIBUTES => push_attribute(cx, reader.bytes()?, Field::attributes(2), &mut self.attributes, 0)?,
+                ATTRIBUTES => push_attribute(cx, reader.message()?, "attributes", &mut self.attributes, 0)?,
                 DROPPED => self.dropped_attributes_count = low_u32(reader.varint()?),
                 ENTITY_REFS => {
                     let index = self.entity_refs.len();
-                    let normal = entity_ref(cx, reader.bytes()?).within_item("entity_refs", index)?;
+                    let normal = entity_ref(cx, reader.message()?).within_item("entity_refs", index)?;
                     self.entity_refs.push(normal);
                 }
                 _ => reader.skip(tag)?,
@@ -158,9 +155,8 @@ impl<'a> Resource<'a> {
 }
 
 /// Reads an `EntityRef` and writes it again in normal form.
-fn entity_ref<'a>(cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<Vec<u8>> {
+pub(crate) fn entity_ref<'a>(cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<Vec<u8>> {
     let (mut schema_url, mut kind, mut keys) = ("", "", [const { Vec::new() }; 2]);
-    let mut reader = Reader::new(bytes);
     while let Some(field) = reader.tag()? {
         match field {
             _ if field == tag(1, LEN) => schema_url = cx.text(reader.bytes()?),
@@ -180,18 +176,17 @@ fn entity_ref<'a>(cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<Vec<u8>> {
 }
 
 impl<'a> Scope<'a> {
-    fn merge(&mut self, cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<()> {
+    fn merge(&mut self, cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<()> {
         const NAME: u32 = tag(1, LEN);
         const VERSION: u32 = tag(2, LEN);
         const ATTRIBUTES: u32 = tag(3, LEN);
         const DROPPED: u32 = tag(4, VARINT);
         self.present = true;
-        let mut reader = Reader::new(bytes);
         while let Some(tag) = reader.tag()? {
             match tag {
                 NAME => self.name = cx.text(reader.bytes()?),
                 VERSION => self.version = cx.text(reader.bytes()?),
-                ATTRIBUTES => push_attribute(cx, reader.bytes()?, Field::attributes(3), &mut self.attributes, 0)?,
+                ATTRIBUTES => push_attribute(cx, reader.message()?, "attributes", &mut self.attributes, 0)?,
                 DROPPED => self.dropped_attributes_count = low_u32(reader.varint()?),
                 _ => reader.skip(tag)?,
             }

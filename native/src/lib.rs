@@ -3,6 +3,7 @@
 pub mod columns;
 pub mod context;
 pub mod decode;
+pub mod encode;
 pub mod envelope;
 pub mod fault;
 pub mod logs;

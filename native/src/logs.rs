@@ -8,23 +8,23 @@ use crate::context::Context;
 use crate::envelope::{Discard, Envelopes, Items, Names, Resource, Scope, Sink};
 use crate::fault::{Result, Within};
 use crate::schema;
-use crate::value::{Any, Attribute, Field, drop_duplicates, push_attribute, settle, value_of};
+use crate::value::{Any, Attribute, Partial, drop_duplicates, push_attribute};
 use crate::wire::{FIXED32, FIXED64, LEN, Reader, VARINT, low_i32, low_u32, tag};
 
 /// One log record, as views of the request.
 #[derive(Default)]
 pub struct Log<'a> {
-    time: u64,
-    observed_time: u64,
-    severity_number: i32,
-    severity_text: &'a str,
-    body: Option<Any<'a>>,
-    attributes: Vec<Attribute<'a>>,
-    dropped_attributes: u32,
-    flags: u32,
-    trace_id: &'a [u8],
-    span_id: &'a [u8],
-    event_name: &'a str,
+    pub(crate) time: u64,
+    pub(crate) observed_time: u64,
+    pub(crate) severity_number: i32,
+    pub(crate) severity_text: &'a str,
+    pub(crate) body: Option<Any<'a>>,
+    pub(crate) attributes: Vec<Attribute<'a>>,
+    pub(crate) dropped_attributes: u32,
+    pub(crate) flags: u32,
+    pub(crate) trace_id: &'a [u8],
+    pub(crate) span_id: &'a [u8],
+    pub(crate) event_name: &'a str,
 }
 
 mod tags {
@@ -43,15 +43,12 @@ mod tags {
     pub const EVENT_NAME: u32 = tag(12, LEN);
 }
 
-/// How many messages are around the fields of a log record.
-const LEVEL: u32 = 3;
-
 impl<'a> Log<'a> {
-    fn read(&mut self, cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<()> {
+    fn read(&mut self, cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<()> {
         let mut attributes = std::mem::take(&mut self.attributes);
         attributes.clear();
         *self = Self { attributes, ..Self::default() };
-        let mut reader = Reader::new(bytes);
+        let (mut body, mut at) = (Partial::default(), reader.rest());
         while let Some(tag) = reader.tag()? {
             match tag {
                 tags::TIME => self.time = reader.fixed64()?,
@@ -59,12 +56,10 @@ impl<'a> Log<'a> {
                 tags::SEVERITY_NUMBER => self.severity_number = low_i32(reader.varint()?),
                 tags::SEVERITY_TEXT => self.severity_text = cx.text(reader.bytes()?),
                 tags::BODY => {
-                    let body = self.body.get_or_insert_default();
-                    value_of(cx, reader.bytes()?, LEVEL, body).within("body")?;
+                    at = reader.rest();
+                    body.merge(cx, reader.message()?).within("body")?;
                 }
-                tags::ATTRIBUTES => {
-                    push_attribute(cx, reader.bytes()?, Field::attributes(LEVEL), &mut self.attributes, 0)?
-                }
+                tags::ATTRIBUTES => push_attribute(cx, reader.message()?, "attributes", &mut self.attributes, 0)?,
                 tags::DROPPED_ATTRIBUTES => self.dropped_attributes = low_u32(reader.varint()?),
                 tags::FLAGS => self.flags = reader.fixed32()?,
                 tags::TRACE_ID => self.trace_id = reader.bytes()?,
@@ -73,9 +68,7 @@ impl<'a> Log<'a> {
                 _ => reader.skip(tag)?,
             }
         }
-        if let Some(body) = &mut self.body {
-            settle(cx, body);
-        }
+        self.body = body.finish(cx, at).within("body")?;
         drop_duplicates(cx, &mut self.attributes, 0);
         Ok(())
     }
@@ -113,9 +106,9 @@ impl<'a, S: Logs> Items<'a> for LogItems<'a, S> {
         &mut self.sink
     }
 
-    fn item(&mut self, cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<()> {
-        cx.take(1, bytes)?;
-        self.log.read(cx, bytes)?;
+    fn item(&mut self, cx: &mut Context<'a>, reader: Reader<'a>) -> Result<()> {
+        cx.take(1, reader.rest())?;
+        self.log.read(cx, reader)?;
         cx.counts.items += 1;
         self.sink.log(&self.log);
         Ok(())

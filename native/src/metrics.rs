@@ -6,30 +6,30 @@ use arrow_array::types::{Float64Type, Int32Type, Int64Type, UInt8Type, UInt32Typ
 use arrow_array::{ArrayRef, RecordBatch, StructArray};
 
 use crate::columns::{self, Attributes, Ids, Lists, NumberLists, Optional, Text};
-use crate::context::Context;
+use crate::context::{Context, Limits};
 use crate::envelope::{Discard, Envelopes, Items, Names, Resource, Scope, Sink};
 use crate::fault::{Result, Within};
 use crate::points::{Buckets, Exemplar, Kind, Number, Point};
 use crate::schema;
-use crate::value::{Attribute, Field, drop_duplicates, push_attribute};
+use crate::value::{Attribute, drop_duplicates, push_attribute};
 use crate::wire::{LEN, Reader, VARINT, low_i32, tag};
 
 /// A metric, as views of the request.
 #[derive(Default)]
 pub struct Metric<'a> {
-    name: &'a str,
-    description: &'a str,
-    unit: &'a str,
-    metadata: Vec<Attribute<'a>>,
-    data: Option<Data<'a>>,
+    pub(crate) name: &'a str,
+    pub(crate) description: &'a str,
+    pub(crate) unit: &'a str,
+    pub(crate) metadata: Vec<Attribute<'a>>,
+    pub(crate) data: Option<Data<'a>>,
 }
 
-struct Data<'a> {
-    kind: Kind,
-    temporality: i32,
-    monotonic: bool,
+pub(crate) struct Data<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) temporality: i32,
+    pub(crate) monotonic: bool,
     /// The messages of its data points.
-    points: Vec<&'a [u8]>,
+    pub(crate) points: Vec<Reader<'a>>,
 }
 
 mod tags {
@@ -48,8 +48,6 @@ mod tags {
     pub const TEMPORALITY: u32 = tag(2, VARINT);
     pub const MONOTONIC: u32 = tag(3, VARINT);
 }
-
-const METADATA: Field = Field { name: "metadata", level: 3 };
 
 const fn kind_of(tag: u32) -> Option<Kind> {
     match tag {
@@ -74,16 +72,15 @@ const fn field_name(kind: Kind) -> &'static str {
 
 impl<'a> Metric<'a> {
     /// Reads all but the data points. Data of a kind that gives way to another is returned in `replaced`.
-    fn read(&mut self, cx: &mut Context<'a>, bytes: &'a [u8], replaced: &mut Vec<Data<'a>>) -> Result<()> {
-        let mut reader = Reader::new(bytes);
+    fn read(&mut self, cx: &mut Context<'a>, mut reader: Reader<'a>, replaced: &mut Vec<Data<'a>>) -> Result<()> {
         while let Some(tag) = reader.tag()? {
             match tag {
                 tags::NAME => self.name = cx.text(reader.bytes()?),
                 tags::DESCRIPTION => self.description = cx.text(reader.bytes()?),
                 tags::UNIT => self.unit = cx.text(reader.bytes()?),
-                tags::METADATA => push_attribute(cx, reader.bytes()?, METADATA, &mut self.metadata, 0)?,
+                tags::METADATA => push_attribute(cx, reader.message()?, "metadata", &mut self.metadata, 0)?,
                 _ => match kind_of(tag) {
-                    Some(kind) => self.data(kind, reader.bytes()?, replaced).within(field_name(kind))?,
+                    Some(kind) => self.data(kind, reader.message()?, replaced).within(field_name(kind))?,
                     None => reader.skip(tag)?,
                 },
             }
@@ -92,20 +89,19 @@ impl<'a> Metric<'a> {
         Ok(())
     }
 
-    fn data(&mut self, kind: Kind, bytes: &'a [u8], replaced: &mut Vec<Data<'a>>) -> Result<()> {
+    fn data(&mut self, kind: Kind, reader: Reader<'a>, replaced: &mut Vec<Data<'a>>) -> Result<()> {
         replaced.extend(self.data.take_if(|data| data.kind != kind));
         let fresh = || Data { kind, temporality: 0, monotonic: false, points: Vec::new() };
-        self.data.get_or_insert_with(fresh).merge(bytes)
+        self.data.get_or_insert_with(fresh).merge(reader)
     }
 }
 
 impl<'a> Data<'a> {
-    fn merge(&mut self, bytes: &'a [u8]) -> Result<()> {
+    fn merge(&mut self, mut reader: Reader<'a>) -> Result<()> {
         let temporal = !matches!(self.kind, Kind::Gauge | Kind::Summary);
-        let mut reader = Reader::new(bytes);
         while let Some(tag) = reader.tag()? {
             match tag {
-                tags::POINTS => self.points.push(reader.bytes()?),
+                tags::POINTS => self.points.push(reader.message()?),
                 tags::TEMPORALITY if temporal => self.temporality = low_i32(reader.varint()?),
                 tags::MONOTONIC if self.kind == Kind::Sum => self.monotonic = reader.varint()? != 0,
                 _ => reader.skip(tag)?,
@@ -142,22 +138,23 @@ impl<'a, S: Metrics> MetricItems<'a, S> {
     }
 
     fn points(&mut self, cx: &mut Context<'a>, data: &Data<'a>) -> Result<()> {
-        for (index, bytes) in data.points.iter().enumerate() {
-            let read = self.point.read(cx, data.kind, bytes);
+        for (index, reader) in data.points.iter().enumerate() {
+            let read = self.point.read(cx, data.kind, *reader);
             read.within_item("data_points", index).within(field_name(data.kind))?;
             self.sink.point(&self.point);
         }
         Ok(())
     }
 
-    /// Data that gave way must still be well-formed, as it is for upb, but its duplicates do not count.
+    /// Data that gave way must still be well-formed, as it is for upb, but is free of limits and its duplicates do not
+    /// count.
     #[cold]
     fn validate(&mut self, cx: &mut Context<'a>, replaced: &[Data<'a>]) -> Result<()> {
-        let duplicates = cx.counts.duplicates;
+        let (limits, duplicates) = (std::mem::replace(&mut cx.limits, Limits::NONE), cx.counts.duplicates);
         for data in replaced {
-            data.points.iter().try_for_each(|bytes| self.point.read(cx, data.kind, bytes))?;
+            data.points.iter().try_for_each(|reader| self.point.read(cx, data.kind, *reader))?;
         }
-        cx.counts.duplicates = duplicates;
+        (cx.limits, cx.counts.duplicates) = (limits, duplicates);
         Ok(())
     }
 }
@@ -170,14 +167,14 @@ impl<'a, S: Metrics> Items<'a> for MetricItems<'a, S> {
         &mut self.sink
     }
 
-    fn item(&mut self, cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<()> {
+    fn item(&mut self, cx: &mut Context<'a>, reader: Reader<'a>) -> Result<()> {
         let (mut metric, mut replaced) = (Metric::default(), Vec::new());
-        metric.read(cx, bytes, &mut replaced)?;
+        metric.read(cx, reader, &mut replaced)?;
         if !replaced.is_empty() {
             self.validate(cx, &replaced)?;
         }
         if let Some(data) = &metric.data {
-            cx.take(data.points.len(), bytes)?;
+            cx.take(data.points.len(), reader.rest())?;
             self.points(cx, data)?;
             cx.counts.items += data.points.len();
         }

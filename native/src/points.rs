@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use crate::context::Context;
 use crate::fault::{Fault, Result, Within};
-use crate::value::{Attribute, Field, drop_duplicates, push_attribute};
+use crate::value::{Attribute, drop_duplicates, push_attribute};
 use crate::wire::{FIXED64, LEN, Reader, VARINT, low_u32, tag, zigzag32};
 
 /// What a metric measures; the numbers are those of `metric.kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
     /// Field `gauge`.
+    #[default]
     Gauge = 1,
     /// Field `sum`.
     Sum,
@@ -25,6 +26,8 @@ pub enum Kind {
 /// One data point. Fields that a kind lacks keep their default.
 #[derive(Default)]
 pub struct Point<'a> {
+    /// What its metric measures.
+    pub kind: Kind,
     /// Its attributes.
     pub attributes: Vec<Attribute<'a>>,
     /// Start of the interval.
@@ -101,10 +104,6 @@ pub struct Exemplar<'a> {
     pub trace_id: &'a [u8],
 }
 
-/// How many messages are around the fields of a data point.
-const LEVEL: u32 = 5;
-const ATTRIBUTES: Field = Field::attributes(LEVEL);
-const FILTERED: Field = Field { name: "filtered_attributes", level: LEVEL + 1 };
 const START: u32 = tag(2, FIXED64);
 const TIME: u32 = tag(3, FIXED64);
 const COUNT: u32 = tag(4, FIXED64);
@@ -117,37 +116,36 @@ impl<'a> Point<'a> {
         attributes.clear();
         filtered.clear();
         let sum = (kind == Kind::Summary).then_some(0.0);
-        *self = Self { attributes, filtered, sum, ..Self::default() };
+        *self = Self { kind, attributes, filtered, sum, ..Self::default() };
     }
 
     /// Reads a data point of a metric of `kind`.
-    pub fn read(&mut self, cx: &mut Context<'a>, kind: Kind, bytes: &'a [u8]) -> Result<()> {
+    pub fn read(&mut self, cx: &mut Context<'a>, kind: Kind, reader: Reader<'a>) -> Result<()> {
         self.clear(kind);
         match kind {
-            Kind::Gauge | Kind::Sum => self.number(cx, bytes),
-            Kind::Histogram => self.histogram(cx, bytes),
-            Kind::Exponential => self.exponential(cx, bytes),
-            Kind::Summary => self.summary(cx, bytes),
+            Kind::Gauge | Kind::Sum => self.number(cx, reader),
+            Kind::Histogram => self.histogram(cx, reader),
+            Kind::Exponential => self.exponential(cx, reader),
+            Kind::Summary => self.summary(cx, reader),
         }?;
         drop_duplicates(cx, &mut self.attributes, 0);
         Ok(())
     }
 
-    fn number(&mut self, cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<()> {
+    fn number(&mut self, cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<()> {
         const AS_DOUBLE: u32 = tag(4, FIXED64);
         const EXEMPLARS: u32 = tag(5, LEN);
         const AS_INT: u32 = tag(6, FIXED64);
         const LIST: u32 = tag(7, LEN);
         const FLAGS: u32 = tag(8, VARINT);
-        let mut reader = Reader::new(bytes);
         while let Some(tag) = reader.tag()? {
             match tag {
-                LIST => push_attribute(cx, reader.bytes()?, ATTRIBUTES, &mut self.attributes, 0)?,
+                LIST => push_attribute(cx, reader.message()?, "attributes", &mut self.attributes, 0)?,
                 START => self.start = reader.fixed64()?,
                 TIME => self.time = reader.fixed64()?,
                 AS_DOUBLE => self.number = Number::Double(reader.double()?),
                 AS_INT => self.number = Number::Int(reader.fixed64()?.cast_signed()),
-                EXEMPLARS => self.exemplar(cx, reader.bytes()?).within_item("exemplars", self.exemplars.len())?,
+                EXEMPLARS => self.exemplar(cx, reader.message()?).within_item("exemplars", self.exemplars.len())?,
                 FLAGS => self.flags = low_u32(reader.varint()?),
                 _ => reader.skip(tag)?,
             }
@@ -155,7 +153,7 @@ impl<'a> Point<'a> {
         Ok(())
     }
 
-    fn histogram(&mut self, cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<()> {
+    fn histogram(&mut self, cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<()> {
         const BUCKETS: u32 = tag(6, LEN);
         const BUCKET: u32 = tag(6, FIXED64);
         const BOUNDS: u32 = tag(7, LEN);
@@ -165,10 +163,9 @@ impl<'a> Point<'a> {
         const FLAGS: u32 = tag(10, VARINT);
         const MIN: u32 = tag(11, FIXED64);
         const MAX: u32 = tag(12, FIXED64);
-        let mut reader = Reader::new(bytes);
         while let Some(tag) = reader.tag()? {
             match tag {
-                LIST => push_attribute(cx, reader.bytes()?, ATTRIBUTES, &mut self.attributes, 0)?,
+                LIST => push_attribute(cx, reader.message()?, "attributes", &mut self.attributes, 0)?,
                 START => self.start = reader.fixed64()?,
                 TIME => self.time = reader.fixed64()?,
                 COUNT => self.count = reader.fixed64()?,
@@ -177,7 +174,7 @@ impl<'a> Point<'a> {
                 BUCKET => self.bucket_counts.push(reader.fixed64()?),
                 BOUNDS => self.explicit_bounds.extend(packed(reader.bytes()?)?.map(f64::from_bits)),
                 BOUND => self.explicit_bounds.push(reader.double()?),
-                EXEMPLARS => self.exemplar(cx, reader.bytes()?).within_item("exemplars", self.exemplars.len())?,
+                EXEMPLARS => self.exemplar(cx, reader.message()?).within_item("exemplars", self.exemplars.len())?,
                 FLAGS => self.flags = low_u32(reader.varint()?),
                 MIN => self.min = Some(reader.double()?),
                 MAX => self.max = Some(reader.double()?),
@@ -187,7 +184,7 @@ impl<'a> Point<'a> {
         Ok(())
     }
 
-    fn exponential(&mut self, cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<()> {
+    fn exponential(&mut self, cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<()> {
         const LIST: u32 = tag(1, LEN);
         const SCALE: u32 = tag(6, VARINT);
         const ZERO_COUNT: u32 = tag(7, FIXED64);
@@ -198,20 +195,19 @@ impl<'a> Point<'a> {
         const MIN: u32 = tag(12, FIXED64);
         const MAX: u32 = tag(13, FIXED64);
         const ZERO_THRESHOLD: u32 = tag(14, FIXED64);
-        let mut reader = Reader::new(bytes);
         while let Some(tag) = reader.tag()? {
             match tag {
-                LIST => push_attribute(cx, reader.bytes()?, ATTRIBUTES, &mut self.attributes, 0)?,
+                LIST => push_attribute(cx, reader.message()?, "attributes", &mut self.attributes, 0)?,
                 START => self.start = reader.fixed64()?,
                 TIME => self.time = reader.fixed64()?,
                 COUNT => self.count = reader.fixed64()?,
                 SUM => self.sum = Some(reader.double()?),
                 SCALE => self.scale = zigzag32(reader.varint()?),
                 ZERO_COUNT => self.zero_count = reader.fixed64()?,
-                POSITIVE => self.positive.merge(reader.bytes()?).within("positive")?,
-                NEGATIVE => self.negative.merge(reader.bytes()?).within("negative")?,
+                POSITIVE => self.positive.merge(reader.message()?).within("positive")?,
+                NEGATIVE => self.negative.merge(reader.message()?).within("negative")?,
                 FLAGS => self.flags = low_u32(reader.varint()?),
-                EXEMPLARS => self.exemplar(cx, reader.bytes()?).within_item("exemplars", self.exemplars.len())?,
+                EXEMPLARS => self.exemplar(cx, reader.message()?).within_item("exemplars", self.exemplars.len())?,
                 MIN => self.min = Some(reader.double()?),
                 MAX => self.max = Some(reader.double()?),
                 ZERO_THRESHOLD => self.zero_threshold = reader.double()?,
@@ -221,21 +217,20 @@ impl<'a> Point<'a> {
         Ok(())
     }
 
-    fn summary(&mut self, cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<()> {
+    fn summary(&mut self, cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<()> {
         const QUANTILES: u32 = tag(6, LEN);
         const LIST: u32 = tag(7, LEN);
         const FLAGS: u32 = tag(8, VARINT);
-        let mut reader = Reader::new(bytes);
         while let Some(tag) = reader.tag()? {
             match tag {
-                LIST => push_attribute(cx, reader.bytes()?, ATTRIBUTES, &mut self.attributes, 0)?,
+                LIST => push_attribute(cx, reader.message()?, "attributes", &mut self.attributes, 0)?,
                 START => self.start = reader.fixed64()?,
                 TIME => self.time = reader.fixed64()?,
                 COUNT => self.count = reader.fixed64()?,
                 SUM => self.sum = Some(reader.double()?),
                 QUANTILES => {
                     let index = self.quantiles.len();
-                    self.quantiles.push(quantile(reader.bytes()?).within_item("quantile_values", index)?);
+                    self.quantiles.push(quantile(reader.message()?).within_item("quantile_values", index)?);
                 }
                 FLAGS => self.flags = low_u32(reader.varint()?),
                 _ => reader.skip(tag)?,
@@ -244,7 +239,7 @@ impl<'a> Point<'a> {
         Ok(())
     }
 
-    fn exemplar(&mut self, cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<()> {
+    fn exemplar(&mut self, cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<()> {
         const TIME: u32 = tag(2, FIXED64);
         const AS_DOUBLE: u32 = tag(3, FIXED64);
         const SPAN_ID: u32 = tag(4, LEN);
@@ -253,10 +248,9 @@ impl<'a> Point<'a> {
         const LIST: u32 = tag(7, LEN);
         let mut exemplar = Exemplar::default();
         let start = self.filtered.len();
-        let mut reader = Reader::new(bytes);
         while let Some(tag) = reader.tag()? {
             match tag {
-                LIST => push_attribute(cx, reader.bytes()?, FILTERED, &mut self.filtered, start)?,
+                LIST => push_attribute(cx, reader.message()?, "filtered_attributes", &mut self.filtered, start)?,
                 TIME => exemplar.time = reader.fixed64()?,
                 AS_DOUBLE => exemplar.number = Number::Double(reader.double()?),
                 AS_INT => exemplar.number = Number::Int(reader.fixed64()?.cast_signed()),
@@ -273,12 +267,11 @@ impl<'a> Point<'a> {
 }
 
 impl Buckets {
-    fn merge(&mut self, bytes: &[u8]) -> Result<()> {
+    fn merge(&mut self, mut reader: Reader<'_>) -> Result<()> {
         const OFFSET: u32 = tag(1, VARINT);
         const COUNTS: u32 = tag(2, LEN);
         const COUNT: u32 = tag(2, VARINT);
         self.offset.get_or_insert_default();
-        let mut reader = Reader::new(bytes);
         while let Some(tag) = reader.tag()? {
             match tag {
                 OFFSET => self.offset = Some(zigzag32(reader.varint()?)),
@@ -305,9 +298,8 @@ fn packed(bytes: &[u8]) -> Result<impl Iterator<Item = u64>> {
     Ok(chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)))
 }
 
-fn quantile(bytes: &[u8]) -> Result<(f64, f64)> {
+fn quantile(mut reader: Reader<'_>) -> Result<(f64, f64)> {
     let (mut quantile, mut value) = (0.0, 0.0);
-    let mut reader = Reader::new(bytes);
     while let Some(field) = reader.tag()? {
         match field {
             _ if field == tag(1, FIXED64) => quantile = reader.double()?,

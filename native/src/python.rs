@@ -1,6 +1,7 @@
 //! The seam to Python: arguments in, `Scan` and `Rejected` out, everything else without the GIL.
 
-use arrow_pyarrow::ToPyArrow as _;
+use arrow_array::RecordBatch;
+use arrow_pyarrow::{FromPyArrowUnchecked as _, ToPyArrow as _};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -8,6 +9,7 @@ use pyo3::types::{PyBytes, PyDict, PyType};
 
 use crate::context::{Counts, Limits};
 use crate::decode::{self as reading, Refused, Signal};
+use crate::encode as writing;
 
 impl<'py> FromPyObject<'_, 'py> for Signal {
     type Error = PyErr;
@@ -77,6 +79,16 @@ fn decode<'py>(
 }
 
 #[pyfunction]
+fn encode<'py>(py: Python<'py>, signal: Signal, columns: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    // SAFETY: The buffers of a pyarrow object are there as its schema and its lengths say; more cannot be known of any
+    // C array. `writing` takes the contents for what they are: it reads offsets, keys and text only after checking them.
+    let batch = unsafe { RecordBatch::from_pyarrow_bound_unchecked(columns) };
+    let batch = batch.map_err(|error| PyValueError::new_err(format!("the columns are no record batch: {error}")))?;
+    let request = py.detach(|| writing::encode(signal, &batch));
+    Ok(PyBytes::new(py, &request.map_err(|invalid| PyValueError::new_err(invalid.0))?))
+}
+
+#[pyfunction]
 fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let info = PyDict::new(py);
     info.set_item("version", env!("CARGO_PKG_VERSION"))?;
@@ -91,7 +103,7 @@ mod ottery_native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::{build_info, decode, scan};
+    use super::{build_info, decode, encode, scan};
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "the name that collector.wire.types.Twin asks for")]

@@ -11,49 +11,49 @@ use crate::context::Context;
 use crate::envelope::{Discard, Envelopes, Items, Names, Resource, Scope, Sink};
 use crate::fault::{Result, Within};
 use crate::schema;
-use crate::value::{Attribute, Field, drop_duplicates, push_attribute};
+use crate::value::{Attribute, drop_duplicates, push_attribute};
 use crate::wire::{FIXED32, FIXED64, LEN, Reader, VARINT, low_i32, low_u32, tag};
 
 /// One span, as views of the request.
 #[derive(Default)]
 pub struct Span<'a> {
-    trace_id: &'a [u8],
-    span_id: &'a [u8],
-    trace_state: &'a str,
-    parent_span_id: &'a [u8],
-    flags: u32,
-    name: &'a str,
-    kind: i32,
-    start: u64,
-    end: u64,
-    attributes: Vec<Attribute<'a>>,
-    dropped_attributes: u32,
-    events: Vec<Event<'a>>,
-    dropped_events: u32,
-    links: Vec<Link<'a>>,
-    dropped_links: u32,
-    status_code: Option<i32>,
-    status_message: &'a str,
+    pub(crate) trace_id: &'a [u8],
+    pub(crate) span_id: &'a [u8],
+    pub(crate) trace_state: &'a str,
+    pub(crate) parent_span_id: &'a [u8],
+    pub(crate) flags: u32,
+    pub(crate) name: &'a str,
+    pub(crate) kind: i32,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) attributes: Vec<Attribute<'a>>,
+    pub(crate) dropped_attributes: u32,
+    pub(crate) events: Vec<Event<'a>>,
+    pub(crate) dropped_events: u32,
+    pub(crate) links: Vec<Link<'a>>,
+    pub(crate) dropped_links: u32,
+    pub(crate) status_code: Option<i32>,
+    pub(crate) status_message: &'a str,
     /// Attributes of all events and links, one after the other.
-    nested: Vec<Attribute<'a>>,
+    pub(crate) nested: Vec<Attribute<'a>>,
 }
 
 #[derive(Default)]
-struct Event<'a> {
-    time: u64,
-    name: &'a str,
-    attributes: Range<usize>,
-    dropped_attributes: u32,
+pub(crate) struct Event<'a> {
+    pub(crate) time: u64,
+    pub(crate) name: &'a str,
+    pub(crate) attributes: Range<usize>,
+    pub(crate) dropped_attributes: u32,
 }
 
 #[derive(Default)]
-struct Link<'a> {
-    trace_id: &'a [u8],
-    span_id: &'a [u8],
-    trace_state: &'a str,
-    attributes: Range<usize>,
-    dropped_attributes: u32,
-    flags: u32,
+pub(crate) struct Link<'a> {
+    pub(crate) trace_id: &'a [u8],
+    pub(crate) span_id: &'a [u8],
+    pub(crate) trace_state: &'a str,
+    pub(crate) attributes: Range<usize>,
+    pub(crate) dropped_attributes: u32,
+    pub(crate) flags: u32,
 }
 
 mod tags {
@@ -89,15 +89,14 @@ impl<'a> Span<'a> {
         *self = Self { attributes, nested, events, links, ..Self::default() };
     }
 
-    fn read(&mut self, cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<()> {
+    fn read(&mut self, cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<()> {
         self.clear();
-        let mut reader = Reader::new(bytes);
         while let Some(tag) = reader.tag()? {
             match tag {
                 tags::ATTRIBUTES => {
-                    push_attribute(cx, reader.bytes()?, Field::attributes(3), &mut self.attributes, 0)?;
+                    push_attribute(cx, reader.message()?, "attributes", &mut self.attributes, 0)?;
                     while reader.again(tags::ATTRIBUTES) {
-                        push_attribute(cx, reader.bytes()?, Field::attributes(3), &mut self.attributes, 0)?;
+                        push_attribute(cx, reader.message()?, "attributes", &mut self.attributes, 0)?;
                     }
                 }
                 tags::TRACE_ID => self.trace_id = reader.bytes()?,
@@ -109,11 +108,11 @@ impl<'a> Span<'a> {
                 tags::START => self.start = reader.fixed64()?,
                 tags::END => self.end = reader.fixed64()?,
                 tags::DROPPED_ATTRIBUTES => self.dropped_attributes = low_u32(reader.varint()?),
-                tags::EVENTS => self.event(cx, reader.bytes()?).within_item("events", self.events.len())?,
+                tags::EVENTS => self.event(cx, reader.message()?).within_item("events", self.events.len())?,
                 tags::DROPPED_EVENTS => self.dropped_events = low_u32(reader.varint()?),
-                tags::LINKS => self.link(cx, reader.bytes()?).within_item("links", self.links.len())?,
+                tags::LINKS => self.link(cx, reader.message()?).within_item("links", self.links.len())?,
                 tags::DROPPED_LINKS => self.dropped_links = low_u32(reader.varint()?),
-                tags::STATUS => self.status(cx, reader.bytes()?).within("status")?,
+                tags::STATUS => self.status(cx, reader.message()?).within("status")?,
                 tags::FLAGS => self.flags = reader.fixed32()?,
                 _ => reader.skip(tag)?,
             }
@@ -122,19 +121,18 @@ impl<'a> Span<'a> {
         Ok(())
     }
 
-    fn event(&mut self, cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<()> {
+    fn event(&mut self, cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<()> {
         const TIME: u32 = tag(1, FIXED64);
         const NAME: u32 = tag(2, LEN);
         const ATTRIBUTES: u32 = tag(3, LEN);
         const DROPPED: u32 = tag(4, VARINT);
         let mut event = Event::default();
         let start = self.nested.len();
-        let mut reader = Reader::new(bytes);
         while let Some(tag) = reader.tag()? {
             match tag {
                 TIME => event.time = reader.fixed64()?,
                 NAME => event.name = cx.text(reader.bytes()?),
-                ATTRIBUTES => push_attribute(cx, reader.bytes()?, Field::attributes(4), &mut self.nested, start)?,
+                ATTRIBUTES => push_attribute(cx, reader.message()?, "attributes", &mut self.nested, start)?,
                 DROPPED => event.dropped_attributes = low_u32(reader.varint()?),
                 _ => reader.skip(tag)?,
             }
@@ -145,7 +143,7 @@ impl<'a> Span<'a> {
         Ok(())
     }
 
-    fn link(&mut self, cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<()> {
+    fn link(&mut self, cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<()> {
         const TRACE_ID: u32 = tag(1, LEN);
         const SPAN_ID: u32 = tag(2, LEN);
         const TRACE_STATE: u32 = tag(3, LEN);
@@ -154,13 +152,12 @@ impl<'a> Span<'a> {
         const FLAGS: u32 = tag(6, FIXED32);
         let mut link = Link::default();
         let start = self.nested.len();
-        let mut reader = Reader::new(bytes);
         while let Some(tag) = reader.tag()? {
             match tag {
                 TRACE_ID => link.trace_id = reader.bytes()?,
                 SPAN_ID => link.span_id = reader.bytes()?,
                 TRACE_STATE => link.trace_state = cx.text(reader.bytes()?),
-                ATTRIBUTES => push_attribute(cx, reader.bytes()?, Field::attributes(4), &mut self.nested, start)?,
+                ATTRIBUTES => push_attribute(cx, reader.message()?, "attributes", &mut self.nested, start)?,
                 DROPPED => link.dropped_attributes = low_u32(reader.varint()?),
                 FLAGS => link.flags = reader.fixed32()?,
                 _ => reader.skip(tag)?,
@@ -172,11 +169,10 @@ impl<'a> Span<'a> {
         Ok(())
     }
 
-    fn status(&mut self, cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<()> {
+    fn status(&mut self, cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<()> {
         const MESSAGE: u32 = tag(2, LEN);
         const CODE: u32 = tag(3, VARINT);
         self.status_code.get_or_insert_default();
-        let mut reader = Reader::new(bytes);
         while let Some(tag) = reader.tag()? {
             match tag {
                 MESSAGE => self.status_message = cx.text(reader.bytes()?),
@@ -237,9 +233,9 @@ impl<'a, S: Spans> Items<'a> for SpanItems<'a, S> {
         &mut self.sink
     }
 
-    fn item(&mut self, cx: &mut Context<'a>, bytes: &'a [u8]) -> Result<()> {
-        cx.take(1, bytes)?;
-        self.span.read(cx, bytes)?;
+    fn item(&mut self, cx: &mut Context<'a>, reader: Reader<'a>) -> Result<()> {
+        cx.take(1, reader.rest())?;
+        self.span.read(cx, reader)?;
         if let Some((name, size, id)) = self.span.refusal() {
             refuse(cx, name, size, id);
         } else {

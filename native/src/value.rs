@@ -55,127 +55,110 @@ pub mod tags {
     pub const VALUES: u32 = tag(1, LEN);
 }
 
-/// What may still be opened below the message at hand.
-#[derive(Clone, Copy)]
-struct Room {
-    /// Levels of `AnyValue`, as configured.
-    values: u32,
-    /// Levels of messages. upb stops at `MAX_MESSAGES`, and both twins refuse the same requests.
-    messages: u32,
+/// Reads one whole `AnyValue` and settles it.
+pub fn value_of<'a>(cx: &mut Context<'a>, reader: Reader<'a>) -> Result<Any<'a>> {
+    let mut value = Partial::default();
+    value.merge(cx, reader)?;
+    value.finish(cx, reader.rest()).map(Option::unwrap_or_default)
 }
 
-/// How deep messages may be nested below the request.
-const MAX_MESSAGES: u32 = 100;
-
-impl Room {
-    /// Room below a message that is itself `level` messages below the request.
-    fn below(cx: &Context<'_>, level: u32) -> Self {
-        Self { values: cx.limits.depth, messages: MAX_MESSAGES - level }
-    }
-
-    #[inline]
-    fn message(self, bytes: &[u8]) -> Result<Self> {
-        let Some(messages) = self.messages.checked_sub(1) else {
-            return Err(Fault::at(bytes, format!("messages nested deeper than {MAX_MESSAGES}")));
-        };
-        Ok(Self { messages, ..self })
-    }
-
-    #[inline]
-    fn value(self, bytes: &[u8]) -> Result<Self> {
-        let Some(values) = self.values.checked_sub(1) else {
-            return Err(Fault::at(bytes, "values nested deeper than is allowed"));
-        };
-        Self { values, ..self }.message(bytes)
-    }
+/// An `AnyValue` that is being read. Its message, and the lists in it, may come in parts, which protobuf merges.
+#[derive(Default)]
+pub struct Partial<'a> {
+    value: Option<Any<'a>>,
+    /// Elements, where the value is an array.
+    elements: Vec<Any<'a>>,
+    /// Pairs, where the value is a map.
+    pairs: Vec<Attribute<'a>>,
 }
 
-/// Reads the `AnyValue` in `bytes` into `value`, a field of a message `level` messages below the request.
-pub fn value_of<'a>(cx: &mut Context<'a>, bytes: &'a [u8], level: u32, value: &mut Any<'a>) -> Result<()> {
-    let room = Room::below(cx, level);
-    merge_any(cx, bytes, room, value)
-}
-
-/// Merges the `AnyValue` in `bytes` into `value`, as protobuf does when a message field comes again.
-#[inline]
-fn merge_any<'a>(cx: &mut Context<'a>, bytes: &'a [u8], room: Room, value: &mut Any<'a>) -> Result<()> {
-    let room = room.value(bytes)?;
-    let mut reader = Reader::new(bytes);
-    while let Some(tag) = reader.tag()? {
-        match tag {
-            tags::STRING => *value = Any::Text(cx.text(reader.bytes()?)),
-            tags::INT => *value = Any::Int(reader.varint()?.cast_signed()),
-            tags::BOOL => *value = Any::Bool(reader.varint()? != 0),
-            tags::DOUBLE => *value = Any::Double(reader.double()?),
-            tags::ARRAY => merge_array(cx, reader.bytes()?, room, value).within("array_value")?,
-            tags::KVLIST => merge_map(cx, reader.bytes()?, room, value).within("kvlist_value")?,
-            tags::BYTES => *value = Any::Bytes(reader.bytes()?),
-            tags::STRINDEX => {
-                reader.varint()?;
-                *value = Any::Empty;
+impl<'a> Partial<'a> {
+    /// Reads a part.
+    pub fn merge(&mut self, cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<()> {
+        let value = self.value.get_or_insert_default();
+        while let Some(tag) = reader.tag()? {
+            match tag {
+                tags::STRING => *value = Any::Text(cx.text(reader.bytes()?)),
+                tags::INT => *value = Any::Int(reader.varint()?.cast_signed()),
+                tags::BOOL => *value = Any::Bool(reader.varint()? != 0),
+                tags::DOUBLE => *value = Any::Double(reader.double()?),
+                tags::ARRAY => {
+                    if !matches!(value, Any::Array(_)) {
+                        *value = Any::Array(&[]);
+                        self.elements.clear();
+                    }
+                    elements(cx, reader.message()?, &mut self.elements).within("array_value")?;
+                }
+                tags::KVLIST => {
+                    if !matches!(value, Any::Map(_)) {
+                        *value = Any::Map(&[]);
+                        self.pairs.clear();
+                    }
+                    pairs(cx, reader.message()?, &mut self.pairs).within("kvlist_value")?;
+                }
+                tags::BYTES => *value = Any::Bytes(reader.bytes()?),
+                tags::STRINDEX => {
+                    reader.varint()?;
+                    *value = Any::Empty;
+                }
+                _ => reader.skip(tag)?,
             }
-            _ => reader.skip(tag)?,
         }
+        Ok(())
     }
-    Ok(())
+
+    /// The value, None where no part came.
+    fn whole(self, cx: &Context<'a>) -> Option<Any<'a>> {
+        self.value.map(|value| match value {
+            Any::Array(_) => Any::Array(cx.arena.alloc_slice_copy(&self.elements)),
+            Any::Map(_) => Any::Map(cx.arena.alloc_slice_copy(&self.pairs)),
+            plain => plain,
+        })
+    }
+
+    /// The value without duplicate keys, where it is not too deep. Faults are told to be at `at`.
+    pub fn finish(self, cx: &mut Context<'a>, at: &[u8]) -> Result<Option<Any<'a>>> {
+        let mut value = self.whole(cx);
+        settle(cx, value.as_mut().unwrap_or(&mut Any::Empty), 1, at)?;
+        Ok(value)
+    }
 }
 
-#[inline(never)]
-fn merge_array<'a>(cx: &mut Context<'a>, bytes: &'a [u8], room: Room, value: &mut Any<'a>) -> Result<()> {
-    let room = room.message(bytes)?;
-    let mut items = match value {
-        Any::Array(items) => items.to_vec(),
-        _ => Vec::new(),
-    };
-    let mut reader = Reader::new(bytes);
+fn elements<'a>(cx: &mut Context<'a>, mut reader: Reader<'a>, list: &mut Vec<Any<'a>>) -> Result<()> {
     while let Some(tag) = reader.tag()? {
         if tag == tags::VALUES {
-            let mut item = Any::Empty;
-            merge_any(cx, reader.bytes()?, room, &mut item).within_item("values", items.len())?;
-            items.push(item);
+            let mut value = Partial::default();
+            value.merge(cx, reader.message()?).within_item("values", list.len())?;
+            list.extend(value.whole(cx));
         } else {
             reader.skip(tag)?;
         }
     }
-    *value = Any::Array(cx.arena.alloc_slice_copy(&items));
     Ok(())
 }
 
-#[inline(never)]
-fn merge_map<'a>(cx: &mut Context<'a>, bytes: &'a [u8], room: Room, value: &mut Any<'a>) -> Result<()> {
-    let room = room.message(bytes)?;
-    let mut items = match value {
-        Any::Map(items) => items.to_vec(),
-        _ => Vec::new(),
-    };
-    let mut reader = Reader::new(bytes);
+fn pairs<'a>(cx: &mut Context<'a>, mut reader: Reader<'a>, list: &mut Vec<Attribute<'a>>) -> Result<()> {
     while let Some(tag) = reader.tag()? {
         if tag == tags::VALUES {
-            let mut item = Attribute::default();
-            pair(cx, reader.bytes()?, room, &mut item).within_item("values", items.len())?;
-            items.push(item);
+            let (key, value) = pair(cx, reader.message()?).within_item("values", list.len())?;
+            list.push(Attribute { key, value: value.whole(cx) });
         } else {
             reader.skip(tag)?;
         }
     }
-    *value = Any::Map(cx.arena.alloc_slice_copy(&items));
     Ok(())
 }
 
-fn pair<'a>(cx: &mut Context<'a>, bytes: &'a [u8], room: Room, found: &mut Attribute<'a>) -> Result<()> {
-    let room = room.message(bytes)?;
-    let mut reader = Reader::new(bytes);
+fn pair<'a>(cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<(&'a str, Partial<'a>)> {
+    let (mut key, mut value) = ("", Partial::default());
     while let Some(tag) = reader.tag()? {
         match tag {
-            tags::KEY => found.key = cx.text(reader.bytes()?),
-            tags::VALUE => {
-                let value = found.value.get_or_insert_default();
-                merge_any(cx, reader.bytes()?, room, value).within("value")?;
-            }
+            tags::KEY => key = cx.text(reader.bytes()?),
+            tags::VALUE => value.merge(cx, reader.message()?).within("value")?,
             _ => reader.skip(tag)?,
         }
     }
-    Ok(())
+    Ok((key, value))
 }
 
 /// Key and value of a `KeyValue` as nearly every sender writes it: short, in order, a string or a small number.
@@ -205,38 +188,21 @@ enum Plain<'a> {
     Int(i64),
 }
 
-/// A field that holds an attribute list.
-#[derive(Clone, Copy)]
-pub struct Field {
-    /// Its name.
-    pub name: &'static str,
-    /// How many messages below the request the message is that has the field.
-    pub level: u32,
-}
-
-impl Field {
-    /// The field that most messages have.
-    #[must_use]
-    pub const fn attributes(level: u32) -> Self {
-        Self { name: "attributes", level }
-    }
-}
-
-/// Appends the `KeyValue` in `bytes` to the list that begins at `start`.
+/// Appends a `KeyValue` of the field `name` to the list that begins at `start`.
 #[inline]
 pub fn push_attribute<'a>(
     cx: &mut Context<'a>,
-    bytes: &'a [u8],
-    field: Field,
+    reader: Reader<'a>,
+    name: &'static str,
     list: &mut Vec<Attribute<'a>>,
     start: usize,
 ) -> Result<()> {
     let index = list.len() - start;
     if index >= cx.limits.attributes {
         let reason = format!("more than {} attributes", cx.limits.attributes);
-        return Err(Fault::at(bytes, reason)).within(field.name);
+        return Err(Fault::at(reader.rest(), reason)).within(name);
     }
-    if let Some((key, value)) = plain_pair(bytes) {
+    if let Some((key, value)) = plain_pair(reader.rest()) {
         let value = match value {
             Plain::Text(text) => Any::Text(cx.text(text)),
             Plain::Int(value) => Any::Int(value),
@@ -244,37 +210,42 @@ pub fn push_attribute<'a>(
         list.push(Attribute { key: cx.text(key), value: Some(value) });
         return Ok(());
     }
-    list.push(any_pair(cx, bytes, field.level).within_item(field.name, index)?);
+    list.push(any_pair(cx, reader).within_item(name, index)?);
     Ok(())
 }
 
 #[inline(never)]
-fn any_pair<'a>(cx: &mut Context<'a>, bytes: &'a [u8], level: u32) -> Result<Attribute<'a>> {
-    let mut found = Attribute::default();
-    let room = Room::below(cx, level);
-    pair(cx, bytes, room, &mut found)?;
-    if let Some(value) = &mut found.value {
-        settle(cx, value);
-    }
-    Ok(found)
+fn any_pair<'a>(cx: &mut Context<'a>, reader: Reader<'a>) -> Result<Attribute<'a>> {
+    let (key, value) = pair(cx, reader)?;
+    Ok(Attribute { key, value: value.finish(cx, reader.rest()).within("value")? })
 }
 
-/// Drops duplicate keys inside of a value that is read to its end.
-pub fn settle<'a>(cx: &mut Context<'a>, value: &mut Any<'a>) {
+/// Refuses a value of `depth` that is, or holds, too deep a value, and drops duplicate keys inside of it.
+fn settle<'a>(cx: &mut Context<'a>, value: &mut Any<'a>, depth: u32, at: &[u8]) -> Result<()> {
+    if depth > cx.limits.depth {
+        return Err(Fault::at(at, format!("a value nested more than {} deep", cx.limits.depth)));
+    }
     match value {
-        Any::Array(items) if items.iter().any(is_nested) => {
+        Any::Array(items) if depth == cx.limits.depth || items.iter().any(is_nested) => {
             let items = cx.arena.alloc_slice_copy(items);
-            items.iter_mut().for_each(|item| settle(cx, item));
+            for (index, item) in items.iter_mut().enumerate() {
+                settle(cx, item, depth + 1, at).within_item("values", index).within("array_value")?;
+            }
             *value = Any::Array(items);
         }
         Any::Map(items) => {
             let mut items = items.to_vec();
-            items.iter_mut().filter_map(|item| item.value.as_mut()).for_each(|item| settle(cx, item));
+            for (index, item) in items.iter_mut().enumerate() {
+                let mut absent = Any::Empty;
+                let value = item.value.as_mut().unwrap_or(&mut absent);
+                settle(cx, value, depth + 1, at).within_item("values", index).within("kvlist_value")?;
+            }
             drop_duplicates(cx, &mut items, 0);
             *value = Any::Map(cx.arena.alloc_slice_copy(&items));
         }
         _ => {}
     }
+    Ok(())
 }
 
 const fn is_nested(value: &Any<'_>) -> bool {

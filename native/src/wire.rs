@@ -13,7 +13,8 @@ const END_GROUP: u32 = 4;
 /// Four little-endian bytes.
 pub const FIXED32: u32 = 5;
 
-const MAX_GROUP_DEPTH: u32 = 100;
+/// How deep messages and groups may be nested below the request, as upb has it.
+pub const MAX_NESTING: u32 = 100;
 
 /// The tag of field `number` with wire type `kind`.
 #[must_use]
@@ -21,17 +22,37 @@ pub const fn tag(number: u32, kind: u32) -> u32 {
     number << 3 | kind
 }
 
+const TOO_DEEP: &str = "messages and groups nested more than 100 deep";
+
 /// Reads one message. What is not yet read is `rest`.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
     rest: &'a [u8],
+    /// How many messages and groups may be opened inside of each other.
+    room: u32,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader of the message in `bytes`.
+    /// A reader of the outermost message.
     #[must_use]
-    pub fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, room: MAX_NESTING }
+    }
+
+    /// What is not yet read.
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// A length and a message of that many bytes.
+    #[inline]
+    pub fn message(&mut self) -> Result<Self> {
+        let rest = self.bytes()?;
+        match self.room.checked_sub(1) {
+            Some(room) => Ok(Self { rest, room }),
+            None => Err(Fault::at(rest, TOO_DEEP)),
+        }
     }
 
     /// Whether everything is read.
@@ -167,7 +188,7 @@ impl<'a> Reader<'a> {
     /// Goes past the value of a field that is unknown or has an unexpected wire type.
     #[cold]
     pub fn skip(&mut self, tag: u32) -> Result<()> {
-        self.skip_nested(tag, MAX_GROUP_DEPTH)
+        self.skip_nested(tag, self.room)
     }
 
     fn skip_nested(&mut self, tag: u32, depth: u32) -> Result<()> {
@@ -177,7 +198,7 @@ impl<'a> Reader<'a> {
             FIXED64 => self.fixed64().map(drop),
             LEN => self.bytes().map(drop),
             FIXED32 => self.fixed32().map(drop),
-            START_GROUP if depth == 0 => Err(Fault::at(start, "groups nested too deep")),
+            START_GROUP if depth == 0 => Err(Fault::at(start, TOO_DEEP)),
             START_GROUP => self.skip_group(tag, depth - 1),
             END_GROUP => Err(Fault::at(start, "the end of a group that did not begin")),
             kind => Err(Fault::at(start, format!("wire type {kind}"))),

@@ -99,14 +99,32 @@ impl Writer {
         }
     }
 
-    /// Writes the message field `number` with what `write` writes.
+    /// Writes a double field that has presence: also when it is 0.
     #[inline]
-    pub fn message(&mut self, number: u32, write: impl FnOnce(&mut Self)) {
+    pub fn optional_double(&mut self, number: u32, value: Option<f64>) {
+        if let Some(value) = value {
+            self.fixed64_always(number, value.to_bits());
+        }
+    }
+
+    /// Writes a packed field of eight-byte numbers.
+    pub fn packed(&mut self, number: u32, values: impl ExactSizeIterator<Item = [u8; 8]>) {
+        if values.len() > 0 {
+            self.tag(number, LEN);
+            self.varint(values.len() as u64 * 8);
+            values.for_each(|value| self.out.extend_from_slice(&value));
+        }
+    }
+
+    /// Writes the message field `number` with what `write` writes, and returns what that returns.
+    #[inline]
+    pub fn message<R>(&mut self, number: u32, write: impl FnOnce(&mut Self) -> R) -> R {
         self.tag(number, LEN);
         self.out.push(0);
         let start = self.out.len();
-        write(self);
+        let result = write(self);
         self.close(start);
+        result
     }
 
     /// Puts the length of what stands from `start` on into the byte before it, moving it where one byte is too few.
@@ -121,9 +139,15 @@ impl Writer {
     }
 
     fn close_long(&mut self, start: usize, length: usize) {
-        let mut prefix = Self::default();
-        prefix.varint(length as u64);
-        self.out.splice(start - 1..start, prefix.out);
+        let more = (length.ilog2() / 7) as usize;
+        self.out.extend_from_slice(&[0; 9][..more]);
+        self.out.copy_within(start..start + length, start + more);
+        let mut rest = length;
+        for byte in &mut self.out[start - 1..start + more] {
+            *byte = rest as u8 | 0x80;
+            rest >>= 7;
+        }
+        self.out[start - 1 + more] &= 0x7f;
     }
 
     /// Writes the fields of an `AnyValue`.

@@ -1,0 +1,15 @@
+//! Telemetry as the bodies of ClickHouse inserts, in Native format, straight from the wire.
+//!
+//! What `collector/wire/clickhouse.py` does with Arrow columns is the reference: both store the same rows.
+
+pub mod body;
+pub mod compress;
+pub mod days;
+pub mod logs;
+pub mod maps;
+pub mod points;
+pub mod python;
+pub mod rows;
+pub mod spans;
+pub mod strings;
+pub mod table;

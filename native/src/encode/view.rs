@@ -1,0 +1,222 @@
+//! Arrow arrays as slices, checked once, so that reading a row cannot fail.
+
+use std::ops::Range;
+use std::str;
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, UInt8Type, UInt32Type, UInt64Type};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, ListArray, PrimitiveArray, RecordBatch, StructArray,
+};
+use arrow_buffer::{ArrowNativeType, NullBuffer};
+use arrow_schema::Fields;
+
+use super::{Invalid, Result};
+
+/// Columns of one length, by name. The schema was compared before, so names and types are known to be there.
+pub struct Columns<'a> {
+    fields: &'a Fields,
+    arrays: &'a [ArrayRef],
+    /// How long the columns are.
+    pub rows: usize,
+}
+
+impl<'a> Columns<'a> {
+    pub fn of_batch(batch: &'a RecordBatch) -> Self {
+        Self { fields: batch.schema_ref().fields(), arrays: batch.columns(), rows: batch.num_rows() }
+    }
+
+    pub fn of_struct(array: &'a StructArray) -> Self {
+        Self { fields: array.fields(), arrays: array.columns(), rows: array.len() }
+    }
+
+    fn array(&self, name: &str) -> &'a dyn Array {
+        let (index, _) = self.fields.find(name).expect("the schema was checked");
+        &self.arrays[index]
+    }
+
+    fn numbers<T: ArrowPrimitiveType>(&self, name: &str) -> &'a PrimitiveArray<T> {
+        self.array(name).as_primitive()
+    }
+
+    pub fn u8s(&self, name: &str) -> &'a [u8] {
+        self.numbers::<UInt8Type>(name).values()
+    }
+
+    pub fn u32s(&self, name: &str) -> &'a [u32] {
+        self.numbers::<UInt32Type>(name).values()
+    }
+
+    pub fn i32s(&self, name: &str) -> &'a [i32] {
+        self.numbers::<Int32Type>(name).values()
+    }
+
+    pub fn u64s(&self, name: &str) -> &'a [u64] {
+        self.numbers::<UInt64Type>(name).values()
+    }
+
+    pub fn f64s(&self, name: &str) -> &'a [f64] {
+        self.numbers::<Float64Type>(name).values()
+    }
+
+    pub fn optional<T: ArrowPrimitiveType>(&self, name: &str) -> Optional<'a, T> {
+        let array = self.numbers::<T>(name);
+        Optional { values: array.values(), nulls: array.nulls() }
+    }
+
+    pub fn booleans(&self, name: &str) -> &'a BooleanArray {
+        self.array(name).as_boolean()
+    }
+
+    pub fn texts(&self, name: &str) -> Result<Texts<'a>> {
+        let array = self.array(name).as_string::<i32>();
+        let (offsets, values) = (array.value_offsets(), array.value_data());
+        let range = checked(offsets, values.len())?;
+        if str::from_utf8(&values[range]).is_err() {
+            return Err(Invalid(format!("the columns hold text that is not UTF-8 in {name}")));
+        }
+        Ok(Texts { offsets, values })
+    }
+
+    pub fn blobs(&self, name: &str) -> Result<Blobs<'a>> {
+        Blobs::new(self.array(name))
+    }
+
+    pub fn ids(&self, name: &str) -> Ids<'a> {
+        Ids(self.array(name).as_fixed_size_binary())
+    }
+
+    pub fn list(&self, name: &str) -> &'a ListArray {
+        self.array(name).as_list()
+    }
+
+    pub fn dictionary(&self, name: &str) -> Result<Dictionary<'a>> {
+        let array = self.array(name).as_dictionary::<Int32Type>();
+        let (keys, values) = (array.keys().values(), array.values().as_struct());
+        if keys.iter().any(|key| usize::try_from(*key).map_or(true, |key| key >= values.len())) {
+            return Err(Invalid(format!("the columns number an envelope in {name} that is not there")));
+        }
+        Ok(Dictionary { keys, values })
+    }
+}
+
+/// The envelope of each row; every key is the index of a value.
+pub struct Dictionary<'a> {
+    pub keys: &'a [i32],
+    pub values: &'a StructArray,
+}
+
+/// The range of values that `offsets` cut up, where they ascend and end within `length`.
+fn checked(offsets: &[i32], length: usize) -> Result<Range<usize>> {
+    let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { return Ok(0..0) };
+    if *first < 0 || *last as usize > length || !offsets.is_sorted() {
+        return Err(Invalid("the columns have offsets that do not ascend".to_owned()));
+    }
+    Ok(*first as usize..*last as usize)
+}
+
+#[inline]
+fn cut(offsets: &[i32], row: usize) -> Range<usize> {
+    offsets[row] as usize..offsets[row + 1] as usize
+}
+
+/// Strings, as bytes that are UTF-8 where all of them are.
+pub struct Texts<'a> {
+    offsets: &'a [i32],
+    values: &'a [u8],
+}
+
+impl<'a> Texts<'a> {
+    #[inline]
+    pub fn at(&self, row: usize) -> &'a [u8] {
+        &self.values[cut(self.offsets, row)]
+    }
+}
+
+/// Bytes that may be null.
+pub struct Blobs<'a> {
+    offsets: &'a [i32],
+    values: &'a [u8],
+    nulls: Option<&'a NullBuffer>,
+}
+
+impl<'a> Blobs<'a> {
+    pub fn new(array: &'a dyn Array) -> Result<Self> {
+        let array = array.as_binary::<i32>();
+        let (offsets, values) = (array.value_offsets(), array.value_data());
+        checked(offsets, values.len())?;
+        Ok(Self { offsets, values, nulls: array.nulls() })
+    }
+
+    #[inline]
+    pub fn at(&self, row: usize) -> Option<&'a [u8]> {
+        is_valid(self.nulls, row).then(|| &self.values[cut(self.offsets, row)])
+    }
+}
+
+#[inline]
+fn is_valid(nulls: Option<&NullBuffer>, row: usize) -> bool {
+    nulls.is_none_or(|nulls| nulls.is_valid(row))
+}
+
+/// Trace or span ids.
+pub struct Ids<'a>(&'a FixedSizeBinaryArray);
+
+impl<'a> Ids<'a> {
+    /// The id, no bytes where it is null.
+    #[inline]
+    pub fn at(&self, row: usize) -> &'a [u8] {
+        if is_valid(self.0.nulls(), row) { self.0.value(row) } else { &[] }
+    }
+}
+
+/// Numbers that may be null.
+pub struct Optional<'a, T: ArrowPrimitiveType> {
+    values: &'a [T::Native],
+    nulls: Option<&'a NullBuffer>,
+}
+
+impl<T: ArrowPrimitiveType> Optional<'_, T> {
+    #[inline]
+    pub fn at(&self, row: usize) -> Option<T::Native> {
+        is_valid(self.nulls, row).then(|| self.values[row])
+    }
+}
+
+/// Lists whose items are read through `T`.
+pub struct Lists<'a, T> {
+    offsets: &'a [i32],
+    /// The items of all lists.
+    pub items: T,
+}
+
+impl<'a, T> Lists<'a, T> {
+    pub fn new(array: &'a ListArray, items: impl FnOnce(&'a dyn Array) -> Result<T>) -> Result<Self> {
+        checked(array.value_offsets(), array.values().len())?;
+        Ok(Self { offsets: array.value_offsets(), items: items(array.values())? })
+    }
+
+    /// Where the items of a row's list stand.
+    #[inline]
+    pub fn range(&self, row: usize) -> Range<usize> {
+        cut(self.offsets, row)
+    }
+}
+
+impl<'a, T: ArrowNativeType> Lists<'a, &'a [T]> {
+    /// Lists of numbers.
+    pub fn of_numbers<P: ArrowPrimitiveType<Native = T>>(array: &'a ListArray) -> Result<Self> {
+        Self::new(array, |items| Ok(items.as_primitive::<P>().values().as_ref()))
+    }
+
+    /// The numbers of a row.
+    #[inline]
+    pub fn at(&self, row: usize) -> &'a [T] {
+        &self.items[self.range(row)]
+    }
+}
+
+/// Lists of structs: `build` reads the columns of the structs.
+pub fn structs<'a, T>(array: &'a ListArray, build: impl FnOnce(&Columns<'a>) -> Result<T>) -> Result<Lists<'a, T>> {
+    Lists::new(array, |items| build(&Columns::of_struct(items.as_struct())))
+}
