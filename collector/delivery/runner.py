@@ -149,6 +149,8 @@ class Runner:
                 delivery = part.delivery()
                 delivery.attempt = attempts
                 await self._give_up(task, delivery, error.reason, error.kind)
+            elif error.rest_stored and not refused:
+                self._stored(task, part.delivery())
             else:
                 await self._send(task, part)
 

@@ -146,6 +146,25 @@ OTTERY_CIRCUIT_OPEN = _gauge(
     ("exporter",),
     "1 while an exporter's sink failed so often in a row that only one attempt at a time is made, else 0.",
 )
+OTTERY_MEMORY_LIMITED = _gauge(
+    "ottery_processor_memory_limited",
+    ("processor",),
+    "1 while a memory_limiter refuses requests because the process holds too much memory, else 0.",
+)
+OTTERY_LOG_BYTES = _gauge(
+    "ottery_log_bytes", ("pipeline",), "Bytes that a pipeline's log has on disk; at the capacity receivers are refused."
+)
+OTTERY_LOG_CAPACITY = _gauge("ottery_log_capacity_bytes", ("pipeline",), "Most bytes that the log may have on disk.")
+OTTERY_LOG_REFUSED = _counter(
+    "ottery_log_refused_items",
+    ("pipeline", "reason"),
+    "Items that a log did not take, by reason: full or disk; their client was told to come back.",
+)
+OTTERY_LOG_DAMAGE = _counter(
+    "ottery_log_damage",
+    ("pipeline", "kind"),
+    "Damage found in a log: torn is the unfinished end that a crash leaves, segment is a file with bad records.",
+)
 OTTERY_RESTARTS = _counter(
     "ottery_component_restarts", ("component", "kind"), "Restarts of a component that failed while running."
 )

@@ -5,16 +5,43 @@ import asyncio
 import pytest
 
 from collector.api import Overloaded, Signal
+from collector.delivery.config import LogConfig
+from collector.delivery.disk.log import DiskLog
 from collector.delivery.log import Bounds, Limits, Outcome, QueueFull
 from collector.delivery.memory import MemoryLog
-from collector.testing import sample_batch
+from collector.testing import sample_batch, settings
+from collector.wire.codec import codec
 
 WIDE = Bounds(1000)
 
 
-@pytest.fixture(params=["memory"])
-def log():
+def _memory(_directory):
     return MemoryLog()
+
+
+def _disk(directory, **config):
+    return DiskLog(directory, LogConfig(**config), Signal.TRACES, codec(), settings("traces"))
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(_memory, id="memory"),
+        pytest.param(_disk, id="disk"),
+        pytest.param(lambda path: _disk(path, sync="never", compression="lz4"), id="disk-unsynced-lz4"),
+    ]
+)
+async def log(request, tmp_path):
+    log = request.param(tmp_path / "log")
+    await log.open()
+    yield log
+    await log.shut()
+
+
+@pytest.fixture(autouse=True, params=[True, False], ids=["recent", "forgotten"])
+def remembering(request, monkeypatch):
+    """Let records on disk be read from memory or, with nothing remembered, from their files."""
+    if not request.param:
+        monkeypatch.setattr("collector.delivery.disk.log._RECENT_BYTES", 0)
 
 
 def _batch(items: int = 1):

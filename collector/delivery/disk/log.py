@@ -1,0 +1,386 @@
+"""The log on disk: answered means written."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Awaitable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from collector.api import Batch, Codec, Fatal, Overloaded, Settings, Signal, State
+from collector.delivery.config import LogConfig
+from collector.delivery.cursor import Cursors, LogCursor, Reading, weigh
+from collector.delivery.disk import recovery
+from collector.delivery.disk.places import SUFFIX as PLACE
+from collector.delivery.disk.places import PlaceFile
+from collector.delivery.disk.reader import Extent, Reader
+from collector.delivery.disk.segment import Segment
+from collector.delivery.disk.shelf import DiskShelf
+from collector.delivery.disk.writer import Entry, Writer, Written
+from collector.delivery.log import NOTHING, Bounds, Limits, Record, Tally
+from collector.delivery.place import BadPlace, Place
+from collector.telemetry import catalogue
+
+_RECENT_BYTES: Final = 32 << 20
+"""Bytes of the newest records that stay in memory, so that a cursor that keeps up reads nothing from the disk."""
+_RETRY_AFTER: Final = 5.0
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A batch whose writer waits for it to be safe."""
+
+    entry: Entry | None
+    tally: Tally
+    done: asyncio.Future[int]
+
+
+class DiskLog:
+    """Keeps the batches of one pipeline in segments. Everything but the files is touched on the event loop alone.
+
+    All writers that wait share one write and one sync: while a thread does those, the next ones gather.
+    """
+
+    durable = True
+
+    def __init__(self, directory: Path, config: LogConfig, signal: Signal, codec: Codec, settings: Settings) -> None:
+        self.id = ""
+        self.signal = signal
+        self.settings = settings
+        self.closed = False
+        self.total = NOTHING
+        self.end = 0
+        self._directory = directory
+        self._config = config
+        self._reader = Reader(codec, settings.log)
+        self._writer: Writer | None = None
+        self._lock = -1
+        self._segments: list[Segment] = []
+        self._used = 0
+        self._unborn: list[tuple[PlaceFile, bytes]] = []
+        self._recent: deque[Record] = deque()
+        self._recent_size = 0
+        self._cursors = Cursors()
+        self._shelves: list[tuple[DiskShelf, LogCursor]] = []
+        self._waiting: deque[_Waiting] = deque()
+        self._pending = NOTHING
+        self._committing = False
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._sync_timer: asyncio.TimerHandle | None = None
+        self._probe_timer: asyncio.TimerHandle | None = None
+        self._state = State.STARTING
+        self._threads: dict[str, ThreadPoolExecutor] = {}
+
+    async def open(self) -> None:
+        self._threads = {name: ThreadPoolExecutor(1, f"log-{name}") for name in ("write", "read", "place")}
+        self._lock = await asyncio.to_thread(recovery.take, self._directory)
+        try:
+            found = await asyncio.to_thread(recovery.recover, self._directory, self.settings.log)
+        except OSError as error:
+            os.close(self._lock)
+            raise Fatal(f"the log in {self._directory} cannot be read: {error}") from error
+        found.leap()
+        self.id = found.log_id.hex()
+        self._segments, self.end, self.total = found.segments, found.end, found.total
+        self._writer = Writer(self._directory, found.log_id, self._config)
+        for kind, count in (("torn", int(found.torn > 0)), ("segment", found.damaged)):
+            self.settings.metrics.add(catalogue.OTTERY_LOG_DAMAGE, count, pipeline=self.settings.id, kind=kind)
+        self._measure()
+        self._report(State.OK)
+
+    def retire(self, exporters: Collection[str]) -> None:
+        """Give up what waits for exporters that are no longer there. To be called before the first append."""
+        names = {_file_name(name) for name in exporters}
+        for path in self._directory.glob(f"*{PLACE}"):
+            if path.stem not in names:
+                self._retire(path)
+
+    def _retire(self, path: Path) -> None:
+        try:
+            place = PlaceFile(path, sync=False).load() or Place()
+            path.rename(path.with_name(f"{path.name}.retired"))
+        except (BadPlace, OSError) as error:
+            self.settings.log.warning("a cursor of a removed exporter is left", cursor=path.name, reason=str(error))
+            return
+        flying = sum(portion.unsettled for portion in place.flight.values())
+        if items := self.total.items - place.taken.items + flying:
+            self.lost(path.stem, items, "exporter_removed")
+
+    def lost(self, exporter: str, items: int, reason: str) -> None:
+        """Count items that an exporter will not get."""
+        settings, labels = self.settings, {"signal": self.signal.value, "component": exporter, "reason": reason}
+        settings.metrics.add(catalogue.OTTERY_DROPPED, items, **labels, intentional="false")
+        settings.log.error(
+            "items of the log are lost", pipeline=settings.id, exporter=exporter, items=items, reason=reason
+        )
+
+    def cursor(self, name: str, bounds: Bounds) -> LogCursor:
+        file = PlaceFile(self._directory / f"{_file_name(name)}{PLACE}", sync=self._config.sync != "never")
+        try:
+            place = file.load()
+        except BadPlace as error:
+            self.settings.log.error("a cursor's place is damaged; it starts over", exporter=name, reason=str(error))
+            first = self._segments[0] if self._segments else None
+            origin = first.before if first else self.total
+            place = Place(next=first.base if first else self.end, origin=origin, taken=origin)
+        if place is None:
+            place = Place(next=self.end, origin=self.total, taken=self.total)
+            self._unborn.append((file, place.to_json()))
+        self.end = max(self.end, place.next)
+        if place.taken.items > self.total.items:
+            self.total = place.taken
+        shelf = DiskShelf(self, name, file, self._threads["place"])
+        shelf.written = place.oldest()
+        cursor = LogCursor(name, bounds, shelf, place)
+        self._cursors.all.append(cursor)
+        self._shelves.append((shelf, cursor))
+        return cursor
+
+    def admit(self, batch: Batch) -> None:
+        self._admit(weigh(batch))
+
+    def _admit(self, offered: Tally) -> None:
+        if self.closed:
+            raise Overloaded("shutting down")
+        self._cursors.admit(offered + self._pending)
+        self._expire()
+        while self._used + self._pending.size + offered.size > self._config.max_size:
+            if self._config.on_full == "refuse" or not self._drop_oldest("log_full"):
+                self._refuse(
+                    f"the log of pipeline {self.settings.id} is full: max_size is {self._config.max_size} bytes",
+                    offered.items,
+                    "full",
+                )
+
+    async def append(self, batch: Batch) -> int:
+        tally = weigh(batch)
+        self._admit(tally)
+        await self._cursors.room(tally)
+        if self.closed:
+            raise Overloaded("shutting down")
+        waiting = _Waiting(Entry(batch), tally, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._pending += tally
+        self._quiet.clear()
+        self._commit()
+        return await waiting.done
+
+    def _commit(self) -> None:
+        """Let the thread write what waits, unless it is at work."""
+        if self._committing or self._writer is None:
+            return
+        if not self._waiting:
+            self._quiet.set()
+            return
+        group, self._waiting = self._waiting, deque()
+        self._committing = True
+        entries = [waiting.entry for waiting in group if waiting.entry is not None]
+        write = partial(self._write, self._writer, entries, self.end, self.total, self.settings.clock.now_ns())
+        job = asyncio.get_running_loop().run_in_executor(self._threads["write"], write)
+        job.add_done_callback(partial(self._committed, group))
+
+    def _write(self, writer: Writer, entries: Sequence[Entry], sequence: int, before: Tally, now: int) -> Written:
+        """Write a group, in the thread; a cursor that is new must be on disk before the first record it is to get."""
+        while self._unborn:
+            file, text = self._unborn[-1]
+            file.save(text)
+            self._unborn.pop()
+        return writer.write(entries, sequence, before, now)
+
+    def _committed(self, group: Iterable[_Waiting], job: asyncio.Future[Written]) -> None:
+        self._committing = False
+        for waiting in group:
+            self._pending -= waiting.tally
+        try:
+            written = job.result()
+        except OSError as error:
+            self._failed(group, error)
+        else:
+            self._keep(group, written)
+        self._commit()
+
+    def _failed(self, group: Iterable[_Waiting], error: OSError) -> None:
+        message = f"the log of pipeline {self.settings.id} cannot be written: {error.strerror or error}"
+        self._report(State.FAILED, message)
+        items = sum(waiting.tally.items for waiting in group)
+        self.settings.metrics.add(catalogue.OTTERY_LOG_REFUSED, items, pipeline=self.settings.id, reason="disk")
+        for waiting in group:
+            if not waiting.done.done():
+                waiting.done.set_exception(Overloaded(message, _RETRY_AFTER))
+        if self._probe_timer is None:
+            self._probe_timer = asyncio.get_running_loop().call_later(_RETRY_AFTER, self._probe)
+
+    def _probe(self) -> None:
+        """Write nothing, to see whether the disk takes data again: clients may wait for us to say so."""
+        self._probe_timer = None
+        self._waiting.append(_Waiting(None, NOTHING, asyncio.get_running_loop().create_future()))
+        self._commit()
+
+    def _keep(self, group: Iterable[_Waiting], written: Written) -> None:
+        segment = written.segment
+        if segment not in self._segments:
+            self._segments = [old for old in self._segments if old.path != segment.path] + [segment]
+        entries = [(waiting, waiting.entry) for waiting in group if waiting.entry is not None]
+        for (waiting, entry), place in zip(entries, written.places, strict=True):
+            if isinstance(place, Exception):
+                if not waiting.done.done():
+                    waiting.done.set_exception(place)
+                continue
+            offset, header = place
+            segment.add(header, offset)
+            self.end, self.total = segment.end, segment.total
+            self._remember(Record(header.sequence, entry.batch, header.tally, header.before))
+            if not waiting.done.done():
+                waiting.done.set_result(header.sequence)
+        segment.size = written.size
+        self._report(State.OK)
+        self._measure()
+        self._sync_later()
+        self._cursors.added()
+
+    def _sync_later(self) -> None:
+        if self._config.sync == "interval" and self._sync_timer is None:
+            loop = asyncio.get_running_loop()
+            self._sync_timer = loop.call_later(self._config.sync_interval, self._sync)
+
+    def _sync(self) -> None:
+        self._sync_timer = None
+        if self._writer is not None:
+            job = asyncio.get_running_loop().run_in_executor(self._threads["write"], self._writer.sync)
+            job.add_done_callback(self._synced)
+
+    def _synced(self, job: asyncio.Future[None]) -> None:
+        if not job.cancelled() and (error := job.exception()) is not None:
+            self.settings.log.error("the log could not be synced", pipeline=self.settings.id, reason=str(error))
+
+    def _remember(self, record: Record) -> None:
+        self._recent.append(record)
+        self._recent_size += record.tally.size
+        while self._recent_size > _RECENT_BYTES:
+            self._recent_size -= self._recent.popleft().tally.size
+
+    def forget(self) -> None:
+        """Let go of records in memory that every cursor is done with."""
+        oldest = min(cursor.place.oldest() for cursor in self._cursors.all)
+        while self._recent and self._recent[0].sequence < oldest:
+            self._recent_size -= self._recent.popleft().tally.size
+
+    async def read(self, first: int, last: int | None, limits: Limits) -> Reading:
+        """Return what a `Shelf` promises, from memory where all of it is there."""
+        if self._recent and self._recent[0].sequence <= first:
+            return self._recall(first, last, limits)
+        extent = Extent(tuple(self._segments), self.end, self.total)
+        read = partial(self._reader.read, extent, first, last, limits)
+        return await asyncio.get_running_loop().run_in_executor(self._threads["read"], read)
+
+    def _recall(self, first: int, last: int | None, limits: Limits) -> Reading:
+        start = self._recent[0].sequence
+        stop = self.end if last is None else last + 1
+        records: list[Record] = []
+        tally = NOTHING
+        for record in islice(self._recent, first - start, stop - start):
+            tally += record.tally
+            if records and limits.exceeded(tally):
+                break
+            records.append(record)
+        final = records[-1]
+        return Reading(tuple(records), final.sequence + 1, final.before + final.tally)
+
+    def release(self) -> None:
+        """Remove segments that no cursor needs, by what is written of their places; the newest stays."""
+        if not self._shelves:
+            return
+        oldest = min(shelf.written for shelf, _ in self._shelves)
+        gone = [segment for segment in self._segments[:-1] if segment.end <= oldest]
+        self._discard(gone)
+
+    def _expire(self) -> None:
+        if not self._config.max_age:
+            return
+        limit = self.settings.clock.now_ns() - round(self._config.max_age * 1e9)
+        while len(self._segments) > 1 and self._segments[0].newest < limit:
+            self._drop_oldest("expired")
+
+    def _drop_oldest(self, reason: str) -> bool:
+        """Give up the oldest segment; tell whether there was one to give up."""
+        if len(self._segments) < 2:
+            return False
+        oldest, following = self._segments[:2]
+        for _, cursor in self._shelves:
+            cursor.skip(following.base, following.before, reason)
+        self._discard([oldest])
+        return True
+
+    def _discard(self, gone: list[Segment]) -> None:
+        if not gone:
+            return
+        self._segments = [segment for segment in self._segments if segment not in gone]
+        self._measure()
+        if self._used < self._config.max_size and self._probe_timer is None:
+            self._report(State.OK)
+        for segment in gone:
+            job = asyncio.get_running_loop().run_in_executor(self._threads["place"], recovery.discard, segment)
+            job.add_done_callback(partial(self._discarded, segment))
+
+    def _discarded(self, segment: Segment, job: asyncio.Future[None]) -> None:
+        if not job.cancelled() and (error := job.exception()) is not None:
+            self.settings.log.error("a segment cannot be removed", segment=segment.path.name, reason=str(error))
+
+    def _refuse(self, message: str, items: int, reason: str) -> None:
+        self.settings.metrics.add(catalogue.OTTERY_LOG_REFUSED, items, pipeline=self.settings.id, reason=reason)
+        self._report(State.FAILED, message)
+        raise Overloaded(message, _RETRY_AFTER)
+
+    def _report(self, state: State, message: str = "") -> None:
+        if state is not self._state:
+            self._state = state
+            self.settings.report(state, message)
+            if message:
+                self.settings.log.error("the log refuses data", pipeline=self.settings.id, reason=message)
+
+    def _measure(self) -> None:
+        self._used = sum(segment.size for segment in self._segments)
+        metrics, pipeline = self.settings.metrics, self.settings.id
+        metrics.set(catalogue.OTTERY_LOG_BYTES, self._used, pipeline=pipeline)
+        metrics.set(catalogue.OTTERY_LOG_CAPACITY, self._config.max_size, pipeline=pipeline)
+
+    def close(self) -> None:
+        self.closed = True
+        self._cursors.close()
+
+    async def shut(self) -> None:
+        self.closed = True
+        await self._quiet.wait()
+        for timer in (self._sync_timer, self._probe_timer):
+            if timer is not None:
+                timer.cancel()
+        for shelf, cursor in self._shelves:
+            await self._last(shelf.shut(cursor.place))
+        if self._writer is not None:
+            seal = partial(self._writer.seal, self.end, self.total)
+            await self._last(asyncio.get_running_loop().run_in_executor(self._threads["write"], seal))
+        for thread in self._threads.values():
+            thread.shutdown(wait=False)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    async def _last(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except OSError as error:
+            self.settings.log.warning(
+                "the log could not be closed in order", pipeline=self.settings.id, reason=str(error)
+            )
+
+
+def _file_name(name: str) -> str:
+    """Return a name for a file that belongs to a component id: `otlp/eu` is `otlp%2Feu`."""
+    return "".join(c if c.isalnum() or c in "_-." else f"%{ord(c):02X}" for c in name)
