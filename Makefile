@@ -12,7 +12,7 @@ RUN_ARGS ?=
 CARGO := $(shell command -v cargo 2>/dev/null)
 NATIVE_SOURCES := $(wildcard native/Cargo.toml native/pyproject.toml native/src/*.rs native/src/*/*.rs)
 
-.PHONY: help run test lint fmt type bench proto clean setup lock wheel-test native
+.PHONY: help run test lint fmt type bench proto clean setup lock wheel-test native kafka java
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -47,8 +47,14 @@ native: ## build the compiled codec again
 run: setup ## start Ottery (RUN_ARGS="--config my.yaml")
 	@exec $(BIN)/ottery run $(RUN_ARGS)
 
-test: setup ## run every test
+test: setup java ## run every test
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+java:
+	@tests/live/kafka/install-java
+
+kafka: setup java ## start a Kafka broker on localhost:9092 to try things with
+	@exec $(BIN)/python -m tests.live.kafka.broker
 
 lint: setup ## check style and format
 	@$(BIN)/ruff check .
