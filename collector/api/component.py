@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collector.api.config import ConfigModel
     from collector.api.settings import Settings
 
+Guard = Callable[[], None]
+"""Raises `Overloaded` when a request should not even be read now."""
+
 Consume = Callable[[Batch], Awaitable[None]]
 """Takes a batch over. Returns when the batch is safe and the client may be answered.
 
@@ -50,6 +53,14 @@ class Processor(Component, Protocol):
 
     def process(self, batch: Batch) -> Batch | None:
         """Return the changed batch, the same one, or None when nothing is left of it."""
+
+
+@runtime_checkable
+class Guards(Component, Protocol):
+    """Stands among the processors, but changes no batch: it says no before there is one."""
+
+    def guard(self) -> None:
+        """Raise `Overloaded` when a request should not even be read now; called for every request."""
 
 
 @dataclass(slots=True)

@@ -59,16 +59,24 @@ class Permanent(OtteryError):
 
     `rows` are the indices of the refused rows where the sink names them; None means that any of the
     batch's rows may be the cause, so the caller bisects, unless the refusal is `whole`: no part would fare better.
+    `rest_stored` says that the sink has all rows but those of `rows`, which must not be sent again.
     """
 
     def __init__(
-        self, reason: str, rows: list[int] | None = None, kind: str = "refused", *, whole: bool = False
+        self,
+        reason: str,
+        rows: list[int] | None = None,
+        kind: str = "refused",
+        *,
+        whole: bool = False,
+        rest_stored: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.rows = rows
         self.kind = kind
         self.whole = whole
+        self.rest_stored = rest_stored
 
 
 class Fatal(OtteryError):

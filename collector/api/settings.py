@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from collector.api.clock import Clock, SystemClock
-from collector.api.component import Consume
+from collector.api.component import Consume, Guard
 from collector.api.signal import Signal
 from collector.api.telemetry import ComponentStatus, Metrics, State
 
@@ -33,6 +33,7 @@ class Settings:
     """The surroundings of one component.
 
     `id` is the user's name for it, `type` or `type/name`. `consumers` is filled for receivers and connectors.
+    `guards` holds, for signals that may be refused before they are read, what a receiver asks first.
     `status` tells how every component is, for extensions that answer for the whole process.
     """
 
@@ -42,4 +43,5 @@ class Settings:
     report: Report
     clock: Clock = field(default_factory=SystemClock)
     consumers: Mapping[Signal, Consume] = field(default_factory=dict)
+    guards: Mapping[Signal, Guard] = field(default_factory=dict)
     status: Callable[[], Sequence[ComponentStatus]] = tuple

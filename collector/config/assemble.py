@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from collector.api.component import Kind
 from collector.api.config import ConfigModel
-from collector.config.compat import BATCH, MEMORY_LIMITER, BatchProcessorConfig, gather, says_batch
+from collector.config.compat import BATCH, BatchProcessorConfig, gather, says_batch
 from collector.config.components import Declarations, Declared
 from collector.config.loaded import LoadedConfig, Pipeline
 from collector.config.problems import Findings
@@ -24,10 +24,9 @@ def assemble(
     """Return the configuration of documents in which no problem was found."""
     configs = {kind: _configs(components) for kind, components in declared.items()}
     processors = declared[Kind.PROCESSOR]
-    steps = {name for name, it in processors.items() if it.factory is not BATCH and it.factory is not MEMORY_LIMITER}
+    steps = {name for name, declared in processors.items() if declared.factory is not BATCH}
     exporters = dict(configs[Kind.EXPORTER])
     _move_batches(processors, pipelines, exporters, findings)
-    _report_limiters(processors, findings)
     return LoadedConfig(
         receivers=configs[Kind.RECEIVER],
         processors={name: config for name, config in configs[Kind.PROCESSOR].items() if name in steps},
@@ -83,10 +82,3 @@ def _report_batch(
     message = f"its settings are now sending_queue.batch of {moved}" if moved else "it changes nothing"
     kept = f"; sending_queue.batch of {', '.join(own)} stands" if own else ""
     findings.notice(declared.place, (Kind.PROCESSOR.value, name), message + kept)
-
-
-def _report_limiters(processors: Mapping[str, Declared], findings: Findings) -> None:
-    for name, declared in processors.items():
-        if declared.factory is MEMORY_LIMITER:
-            message = "accepted, but not applied: memory is bounded by sending_queue.queue_size of each exporter"
-            findings.notice(declared.place, (Kind.PROCESSOR.value, name), message)

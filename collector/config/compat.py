@@ -1,7 +1,7 @@
-"""Processors of the OpenTelemetry Collector that a pipeline of Ottery does not need as a step of its own.
+"""The processor of the OpenTelemetry Collector that a pipeline of Ottery does not need as a step of its own.
 
 `batch` says how much is gathered before a push. Gathering belongs to each exporter here, behind the log, so the
-settings move there. `memory_limiter` is checked and reported: what bounds memory is each exporter's queue.
+settings move there.
 """
 
 from __future__ import annotations
@@ -37,26 +37,6 @@ class BatchProcessorConfig(ConfigModel):
         return self
 
 
-class MemoryLimiterConfig(ConfigModel):
-    """`memory_limiter`: refuse requests while memory is short."""
-
-    check_interval: Duration = 1.0
-    limit_mib: int = Field(0, ge=0)
-    spike_limit_mib: int = Field(0, ge=0)
-    limit_percentage: int = Field(0, ge=0, le=100)
-    spike_limit_percentage: int = Field(0, ge=0, le=100)
-    min_gc_interval_when_soft_limited: Duration = 10.0
-    min_gc_interval_when_hard_limited: Duration = 0.0
-    max_gc_interval_when_soft_limited: Duration = 30.0
-    max_gc_interval_when_hard_limited: Duration = 30.0
-
-    @model_validator(mode="after")
-    def _limited(self) -> MemoryLimiterConfig:
-        if self.limit_mib == 0 and self.limit_percentage == 0:
-            raise ValueError("limit_mib or limit_percentage must be set")
-        return self
-
-
 def _never_built(_config: Any, settings: Settings) -> Component:
     raise Fatal(f"{settings.id} is no step of a pipeline: its settings are mapped when configuration is loaded")
 
@@ -68,14 +48,6 @@ BATCH: Final = Factory(
     create=_never_built,
     summary="Accepted for compatibility: sets how much the exporters behind it gather.",
     stability=Stability.STABLE,
-)
-MEMORY_LIMITER: Final = Factory(
-    name="memory_limiter",
-    kind=Kind.PROCESSOR,
-    config=MemoryLimiterConfig,
-    create=_never_built,
-    summary="Accepted for compatibility: queues bound memory, this limit is not applied.",
-    stability=Stability.ALPHA,
 )
 
 

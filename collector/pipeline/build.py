@@ -14,6 +14,7 @@ from collector.api import (
     Connector,
     Exporter,
     ExporterConfig,
+    Guards,
     Kind,
     Logger,
     Metrics,
@@ -113,11 +114,13 @@ class Builder:
             self._graph.pipelines[name] = old.pipelines[name]
             return
         components = self._graph.components
+        processors = [(part, components[Kind.PROCESSOR, part]) for part in plan.processors]
         self._graph.pipelines[name] = Pipeline(
             name,
             plan.signal,
             MemoryLog(),
-            steps=[Step(part, cast("Processor", components[Kind.PROCESSOR, part])) for part in plan.processors],
+            steps=[Step(part, cast("Processor", it)) for part, it in processors if not isinstance(it, Guards)],
+            guards=[it.guard for _, it in processors if isinstance(it, Guards)],
             sinks=[self._sink(name, part) for kind, part in ends if kind is Kind.EXPORTER],
             connectors=[cast("Connector", components[key]) for key in ends if key[0] is Kind.CONNECTOR],
             settings=self._around.settings(PIPELINE, name),
@@ -141,7 +144,8 @@ class Builder:
         inlets = {signal: self._inlet(name, signal) for signal in sorted(signals)}
         before = {signal for receiver, signal in self._old.inlets if receiver == name} if self._old else set()
         consumers = {signal: inlet.consume for signal, inlet in inlets.items()}
-        self._component(kind, name, reuse=signals == before, consumers=consumers)
+        guards = {signal: inlet.guard for signal, inlet in inlets.items()}
+        self._component(kind, name, reuse=signals == before, consumers=consumers, guards=guards)
         for signal, inlet in inlets.items():
             self._graph.inlets[name, signal] = inlet
 

@@ -20,7 +20,7 @@ BUILT_IN: Final[Mapping[Kind, Mapping[str, str]]] = {
     Kind.RECEIVER: {"otlp": "collector.receivers.otlp.factory:FACTORY"},
     Kind.PROCESSOR: {
         "batch": "collector.config.compat:BATCH",
-        "memory_limiter": "collector.config.compat:MEMORY_LIMITER",
+        "memory_limiter": "collector.processors.memory_limiter.limiter:FACTORY",
     },
     Kind.EXPORTER: {
         "clickhouse": "exporters.clickhouse.factory:FACTORY",

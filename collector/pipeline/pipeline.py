@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from collector.api import Batch, Connector, Exporter, ExporterConfig, Processor, Settings, Signal, State
+from collector.api import Batch, Connector, Exporter, ExporterConfig, Guard, Processor, Settings, Signal, State
 from collector.delivery.dead_letters import DeadLetters
 from collector.delivery.log import Bounds, Cursor, Log, QueueFull
 from collector.delivery.runner import Route, Runner
@@ -43,6 +43,7 @@ class Pipeline:
         *,
         steps: Sequence[Step],
         sinks: Sequence[Sink],
+        guards: Sequence[Guard] = (),
         connectors: Sequence[Connector] = (),
         settings: Settings,
         dead_letters: DeadLetters,
@@ -52,6 +53,7 @@ class Pipeline:
         self.log = log
         self._steps = tuple(steps)
         self._connectors = tuple(connectors)
+        self._guards = tuple(guards)
         self._settings = settings
         self._cursors: list[Cursor] = []
         self._awaited: list[Cursor] = []
@@ -71,6 +73,11 @@ class Pipeline:
             catalogue.EXPORTER_QUEUE_CAPACITY, queue.queue_size, exporter=sink.id, data_type=self.signal.value
         )
 
+    def guard(self) -> None:
+        """Raise `Overloaded` when a processor wants no request to be read now."""
+        for guard in self._guards:
+            guard()
+
     def admit(self, batch: Batch) -> None:
         """Raise `Overloaded` where `consume` would."""
         try:
@@ -81,6 +88,7 @@ class Pipeline:
 
     async def consume(self, batch: Batch) -> None:
         """Take a batch over; see `collector.api.Consume`."""
+        self.guard()
         if self._steps:
             processed = await asyncio.to_thread(self._process, batch)
             if processed is None:
@@ -147,6 +155,11 @@ class Inlet:
 
     def __init__(self) -> None:
         self.pipelines: tuple[Pipeline, ...] = ()
+
+    def guard(self) -> None:
+        """Raise `Overloaded` when a pipeline wants no request to be read now."""
+        for pipeline in self.pipelines:
+            pipeline.guard()
 
     async def consume(self, batch: Batch) -> None:
         """Give the batch to all pipelines or, where one has no room, to none."""

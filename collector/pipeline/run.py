@@ -34,6 +34,7 @@ def run(sources: Sequence[str], drain_timeout: float = _DRAIN_TIMEOUT) -> int:
 
     Raises `ConfigError` when the configuration cannot be used.
     """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own log lines are in no form that we promise
     reload = partial(load, sources)
     return uvloop.run(_run(reload(), reload, drain_timeout))
 

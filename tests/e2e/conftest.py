@@ -70,7 +70,7 @@ service:
     def start(self) -> None:
         if not self.config.exists():
             self.write(self.default_config)
-        command = [sys.executable, "-m", "collector.cli", "run", "--config", str(self.config)]
+        command = [str(Path(sys.executable).with_name("ottery")), "run", "--config", str(self.config)]
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 command, stdout=output, stderr=output, cwd=self.directory, env={**os.environ, **self.environment}
@@ -121,6 +121,12 @@ service:
     def send(self, number: int) -> None:
         assert self.process is not None
         self.process.send_signal(number)
+
+    def reload(self) -> None:
+        """Let it read its configuration again, and wait until it has."""
+        before = self.output.read_text().count("configuration reloaded")
+        self.send(signal.SIGHUP)
+        self.until(lambda: self.output.read_text().count("configuration reloaded") > before, "reloaded")
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End the process and return its exit code."""

@@ -71,8 +71,15 @@ class Counter:
         self.add("failure" if refusal.code is Code.INTERNAL else "refused")
 
 
+def _always_open() -> None:
+    """Let everybody in."""
+
+
 class Door:
-    """Takes the requests of one signal over one transport. `limit` is the largest request once it is inflated."""
+    """Takes the requests of one signal over one transport. `limit` is the largest request once it is inflated.
+
+    `guard` raises `Overloaded` when a request should not even be read.
+    """
 
     def __init__(self, room: Room, counter: Counter, signal: Signal, consume: Consume, limit: int) -> None:
         self.signal = signal
@@ -83,6 +90,7 @@ class Door:
         self._limit = limit
         self._labels = counter.labels
         self._metrics = room.settings.metrics
+        self.guard = room.settings.guards.get(signal, _always_open)
         self._inline = _INLINE[room.codec.name]
         for metric in (RECEIVER_ACCEPTED, RECEIVER_REFUSED, RECEIVER_FAILED):
             self._metrics.add(metric[signal], 0, **self._labels)

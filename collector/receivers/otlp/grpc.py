@@ -117,6 +117,7 @@ class Export:
     async def serve(self, body: bytes, context: _Context) -> bytes:
         """Answer one request."""
         try:
+            self._door.guard()
             metadata = _metadata(context.invocation_metadata() or ()) if self._keep_metadata else NO_METADATA
             with self._admission.lease() as lease:
                 lease.take(len(body))

@@ -74,6 +74,7 @@ class OtlpHttp:
     async def _take(self, scope: Scope, head: _Head, receive: Receive) -> bytes:
         """Return the body of the answer to a request that was taken."""
         door, encoding = self._find(scope, head)
+        door.guard()
         json = head.type is _JSON
         metadata = _metadata(scope["headers"]) if self._keep_metadata else NO_METADATA
         with self._admission.lease() as lease:
@@ -83,6 +84,10 @@ class OtlpHttp:
 
     def _find(self, scope: Scope, head: _Head) -> tuple[Door, str]:
         """Return the door and the encoding that a request's head asks for."""
+        if head.hosts != 1 and scope["http_version"] == "1.1":
+            raise Refused(Refusal(Code.INVALID_ARGUMENT, 400, "a request has one Host header"), _CLOSE)
+        if head.framing not in (b"", b"chunked"):
+            raise Refused(Refusal(Code.UNIMPLEMENTED, 501, "Transfer-Encoding must be chunked"), _CLOSE)
         door = self._doors.get(scope["path"])
         if door is None:
             raise Refused(Refusal(Code.UNIMPLEMENTED, 404, "nothing takes requests at this path"))
@@ -130,12 +135,12 @@ class OtlpHttp:
 class _Head:
     """What of a request's headers matters. `type` is `_PROTO`, `_JSON` or None for everything else."""
 
-    __slots__ = ("encoding", "length", "origin", "preflight", "type")
+    __slots__ = ("encoding", "framing", "hosts", "length", "origin", "preflight", "type")
 
     def __init__(self, headers: Iterable[Header]) -> None:
         self.type: bytes | None = None
-        self.encoding = self.origin = b""
-        self.length = 0
+        self.encoding = self.framing = self.origin = b""
+        self.length = self.hosts = 0
         self.preflight = False
         for name, value in headers:
             if name == b"content-type":
@@ -144,7 +149,12 @@ class _Head:
                 self.length = int(value)
             elif name == b"content-encoding":
                 encoding = value.strip().lower()
-                self.encoding = b"" if encoding == b"identity" else encoding
+                if encoding != b"identity":
+                    self.encoding = b", ".join(filter(None, (self.encoding, encoding)))
+            elif name == b"transfer-encoding":
+                self.framing = value.strip().lower()
+            elif name == b"host":
+                self.hosts += 1
             elif name == b"origin":
                 self.origin = value
             elif name == b"access-control-request-method":

@@ -229,13 +229,3 @@ def test_a_batch_processor(loading, base, blocks, gathering, notice):
     assert loaded.pipelines["traces"].processors == ("filter",)
     assert set(loaded.processors) == {"filter"}
     assert [found.text for found in loaded.notices] == [f"processors.batch: {notice}"]
-
-
-def test_a_memory_limiter_is_accepted_and_its_lack_of_effect_is_told(loading, base):
-    text = base.replace("service:\n", "processors: {memory_limiter: {limit_mib: 100}}\nservice:\n").replace(
-        "receivers: [otlp]", "receivers: [otlp]\n      processors: [memory_limiter]"
-    )
-    loaded = loading(text)
-    assert loaded.processors == {}
-    assert loaded.pipelines["traces"].processors == ()
-    assert "not applied" in loaded.notices[0].message

@@ -1,0 +1,1 @@
+"""The processor that refuses requests while memory is short."""
