@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 import socket
 import ssl
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
 _ENDPOINT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]]*)):(?P<port>\d{1,5})")
+
+_REASONS = {
+    errno.EADDRINUSE: "another process listens there; stop it, or configure another address",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+    errno.EACCES: "the user that runs Ottery may not use this port; take one above 1023",
+}
 
 _LAST_WORD = 0.5
 """Seconds that a request which is cut has for an answer."""
@@ -50,7 +57,8 @@ def bind(endpoint: str, *, reuse_port: bool = False) -> socket.socket:
         family, _, _, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
         return socket.create_server(address[:2], family=family, reuse_port=reuse_port, backlog=2048)
     except OSError as error:
-        raise Fatal(f"cannot listen on {endpoint}: {error.strerror or error}") from error
+        reason = _REASONS.get(error.errno or 0) or error.strerror or error
+        raise Fatal(f"cannot listen on {endpoint}: {reason}") from error
 
 
 class _Connections(set[Any]):

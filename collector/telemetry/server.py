@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
+from collector.api import Fatal
 from collector.http import HttpServer, bind
 from collector.telemetry.prometheus import PrometheusMetrics
 
@@ -84,3 +85,10 @@ class MetricsServer(PageServer):
 
     def __init__(self, endpoint: str, metrics: PrometheusMetrics) -> None:
         super().__init__(endpoint, {"/metrics": lambda: Page(metrics.expose(), CONTENT_TYPE_PLAIN_0_0_4)})
+
+    async def start(self) -> None:
+        """Listen. Raises `Fatal` that names the block of the configuration when the address cannot be bound."""
+        try:
+            await super().start()
+        except Fatal as error:
+            raise Fatal(f"service.telemetry.metrics: {error}") from error

@@ -113,5 +113,5 @@ async def test_a_request_that_is_cut_may_answer_first():
 def test_an_address_in_use_is_an_error_that_names_it():
     bound = bind("127.0.0.1:0")
     endpoint = f"127.0.0.1:{bound.getsockname()[1]}"
-    with bound, pytest.raises(Fatal, match=f"cannot listen on {endpoint}: Address already in use"):
+    with bound, pytest.raises(Fatal, match=f"cannot listen on {endpoint}: another process listens there; stop it"):
         bind(endpoint)
