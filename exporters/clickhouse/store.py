@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
 from math import ceil
 from queue import Empty, LifoQueue
 from threading import Lock
@@ -15,10 +14,11 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httputil import get_pool_manager
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
 from collector.api.config import parse_duration
-from collector.storage.engine import load_engine
-from exporters.clickhouse.config import DRIVER_PARAMS, ClickHouseConfig, Strategy
+from collector.storage.engine import claim_engine, load_engine
+from exporters.clickhouse.config import ClickHouseConfig
 from exporters.clickhouse.endpoint import Endpoint, Host
 
 T = TypeVar("T")
@@ -27,8 +27,11 @@ T = TypeVar("T")
 class Store(Protocol):
     """Hands out clients. Calls are made from many threads; errors are those of clickhouse-connect."""
 
-    def run(self, call: Callable[[Client], T]) -> T:
-        """Return what `call` returns, called with a client that nobody else uses in a way that matters."""
+    def run(self, call: Callable[[Client], T], key: str = "") -> T:
+        """Return what `call` returns, called with a client that nobody else uses in a way that matters.
+
+        Calls with one `key` go to one server where there are several.
+        """
 
     def close(self) -> None:
         """Let go of every client."""
@@ -51,7 +54,7 @@ class EmbeddedStore:
         self._idle: LifoQueue[Client] = LifoQueue()
         self._clients: list[Client] = []
 
-    def run(self, call: Callable[[Client], T]) -> T:
+    def run(self, call: Callable[[Client], T], key: str = "") -> T:  # noqa: ARG002 - there is one engine
         with self._lease() as client:
             return call(client)
 
@@ -60,7 +63,7 @@ class EmbeddedStore:
         try:
             client = self._idle.get_nowait()
         except Empty:
-            client = clickhouse_connect.get_client(interface="chdb", path=self._target.path)
+            client = clickhouse_connect.get_client(interface="chdb", path=claim_engine(self._target.path))
             self._clients.append(client)
         try:
             yield client
@@ -73,32 +76,33 @@ class EmbeddedStore:
 
 
 class HttpStore:
-    """One or more servers. A call that finds a server unreachable goes on to the next one."""
+    """One or more servers. A call that cannot connect to one goes on to the next.
+
+    It does not once it was sent: the rows may be stored, and only the same server would notice the repetition.
+    """
 
     def __init__(self, target: Endpoint, config: ClickHouseConfig) -> None:
         self._target = target
         self._options = _client_options(target, config)
-        self._strategy: Strategy = _strategy(target)
-        self._turns = count()
+        self._spread = config.strategy != "in_order"
         self._clients: dict[Host, Client] = {}
         self._lock = Lock()
-        self._pool = get_pool_manager(maxsize=config.sending_queue.num_consumers, block=False, **_tls(target, config))
+        self._pool = get_pool_manager(maxsize=config.sending_queue.num_consumers, block=False, **_pool(target, config))
 
-    def run(self, call: Callable[[Client], T]) -> T:
-        *others, last = self._order()
+    def run(self, call: Callable[[Client], T], key: str = "") -> T:
+        *others, last = self._order(key)
         for host in others:
             try:
                 return call(self._client(host))
             except ClickHouseError as error:
-                if getattr(error, "code", None) is not None:
+                if not _never_connected(error):
                     raise
         return call(self._client(last))
 
-    def _order(self) -> Sequence[Host]:
+    def _order(self, key: str) -> Sequence[Host]:
+        """Return the servers in the order to try. The key picks the first one, so that a retry begins there again."""
         hosts = self._target.hosts
-        if self._strategy == "random":
-            return random.sample(hosts, len(hosts))
-        first = next(self._turns) % len(hosts) if self._strategy == "round_robin" else 0
+        first = zlib.crc32(key.encode()) % len(hosts) if self._spread else 0
         return hosts[first:] + hosts[:first]
 
     def _client(self, host: Host) -> Client:
@@ -125,7 +129,7 @@ def _client_options(target: Endpoint, config: ClickHouseConfig) -> dict[str, Any
         "password": target.password,
         "connect_timeout": max(1, ceil(parse_duration(params.get("dial_timeout", min(config.timeout, 10.0))))),
         "send_receive_timeout": max(1, ceil(seconds)),
-        "settings": session_settings(params),
+        "settings": target.session_settings,
         "autogenerate_session_id": False,
         "client_name": "ottery",
         "proxy_path": params.get("http_path", ""),
@@ -133,17 +137,17 @@ def _client_options(target: Endpoint, config: ClickHouseConfig) -> dict[str, Any
     }
 
 
-def session_settings(params: Mapping[str, str]) -> dict[str, str]:
-    """Return the parameters that are settings of the session, and not of the Go driver."""
-    return {name: value for name, value in params.items() if name not in DRIVER_PARAMS}
+def _never_connected(error: ClickHouseError) -> bool:
+    """Tell whether the server cannot have received anything."""
+    cause = error.__cause__
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError)
 
 
-def _strategy(target: Endpoint) -> Strategy:
-    wanted = target.params.get("connection_open_strategy", "in_order")
-    strategies: dict[str, Strategy] = {"in_order": "in_order", "round_robin": "round_robin", "random": "random"}
-    if wanted not in strategies:
-        raise ValueError(f"connection_open_strategy: one of {', '.join(strategies)} was expected, not {wanted!r}")
-    return strategies[wanted]
+def _pool(target: Endpoint, config: ClickHouseConfig) -> dict[str, Any]:
+    proxy = target.params.get("http_proxy")
+    kind = "https_proxy" if target.secure else "http_proxy"
+    return _tls(target, config) | ({kind: proxy} if proxy else {})
 
 
 def _tls(target: Endpoint, config: ClickHouseConfig) -> dict[str, Any]:

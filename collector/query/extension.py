@@ -1,0 +1,49 @@
+"""The extension `clickhouse_server`: the embedded engine over the ClickHouse HTTP protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from collector.api import Settings
+from collector.http import HttpServer, bind
+from collector.query.app import ClickHouseHttp
+from collector.query.config import ClickHouseServerConfig
+from collector.query.engine import Engine
+from collector.storage.engine import load_engine
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
+
+
+class ClickHouseServer:
+    """Listens from `start` to `stop`; the engine is opened by the first query."""
+
+    def __init__(self, config: ClickHouseServerConfig, settings: Settings) -> None:
+        self._config = config
+        self._settings = settings
+        self._engine = Engine(config)
+        self._app: ClickHouseHttp | None = None
+        self._server: HttpServer | None = None
+
+    @property
+    def listening(self) -> Mapping[str, str]:
+        """Where queries are answered."""
+        if self._server is None:
+            return {}
+        host = self._config.endpoint.rpartition(":")[0]
+        return {"ClickHouse over HTTP": f"{host}:{self._server.port}"}
+
+    async def start(self) -> None:
+        load_engine()
+        self._app = ClickHouseHttp(self._config, self._engine, self._settings.log)
+        self._server = HttpServer(cast("ASGI3Application", self._app), [bind(self._config.endpoint)])
+        await self._server.start()
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            await self._server.stop()
+        if self._app is not None:
+            self._app.stop()
+        await asyncio.to_thread(self._engine.close)

@@ -1,0 +1,102 @@
+"""Requests as the ClickHouse HTTP protocol has them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl
+from uuid import uuid4
+
+from collector.query.engine import Query
+from collector.query.failure import Failure, bad_request
+
+_RESERVED: Final = frozenset(
+    {
+        "buffer_size",
+        "client_protocol_version",
+        "close_session",
+        "compress",
+        "database",
+        "decompress",
+        "default_format",
+        "enable_http_compression",
+        "http_headers_progress_interval_ms",
+        "http_zlib_compression_level",
+        "password",
+        "query",
+        "query_id",
+        "quota_key",
+        "role",
+        "send_progress_in_http_headers",
+        "session_check",
+        "session_id",
+        "session_timeout",
+        "user",
+        "wait_end_of_query",
+        "cancel_http_readonly_queries_on_client_close",
+    }
+)
+"""URL parameters that are the protocol's own; all others but `param_*` are settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the head of a request says. `arguments` are its URL parameters, `headers` have lower-case names."""
+
+    arguments: Mapping[str, str]
+    headers: Mapping[str, str]
+    query_id: str
+
+    @classmethod
+    def read(cls, query_string: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Request:
+        """Return the request. Raises `Failure` for a URL that cannot be read."""
+        try:
+            pairs = parse_qsl(query_string.decode(), keep_blank_values=True, max_num_fields=1000)
+        except ValueError as error:
+            raise bad_request("the URL has more than 1000 parameters, or is not UTF-8") from error
+        arguments: dict[str, str] = {}
+        for name, value in pairs:
+            arguments[name] = f"{arguments[name]}{value}" if name == "query" and name in arguments else value
+        named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+        query_id = arguments.get("query_id") or named.get("x-clickhouse-query-id") or str(uuid4())
+        return cls(arguments, named, query_id)
+
+    def flag(self, name: str) -> bool:
+        """Whether a parameter is set and not 0."""
+        return self.arguments.get(name, "0").lower() not in ("", "0", "false")
+
+    def credentials(self) -> tuple[str, str]:
+        """Return user and password, from wherever ClickHouse takes them. Raises `Failure` for an unreadable header."""
+        authorization = self.headers.get("authorization", "")
+        scheme, _, given = authorization.partition(" ")
+        if scheme.lower() == "basic":
+            try:
+                user, _, password = base64.b64decode(given, validate=True).decode().partition(":")
+            except (binascii.Error, UnicodeDecodeError) as error:
+                raise Failure(516, "AUTHENTICATION_FAILED", "the Authorization header cannot be read") from error
+            return user or "default", password
+        if authorization:
+            raise Failure(516, "AUTHENTICATION_FAILED", "basic authentication was expected")
+        user = self.headers.get("x-clickhouse-user") or self.arguments.get("user") or "default"
+        return user, self.headers.get("x-clickhouse-key") or self.arguments.get("password", "")
+
+    def query(self, body: bytes) -> Query:
+        """Return the query: what is in the URL, then what is in the body."""
+        url = self.arguments.get("query", "")
+        text = b"\n".join(part for part in (url.encode(), body) if part)
+        if not text.strip():
+            raise Failure(62, "SYNTAX_ERROR", "Empty query")
+        rest = {name: value for name, value in self.arguments.items() if name not in _RESERVED}
+        parameters = {name[6:]: value for name, value in rest.items() if name.startswith("param_")}
+        settings = {name: value for name, value in rest.items() if not name.startswith("param_")}
+        headers = self.headers
+        return Query(
+            text,
+            database=self.arguments.get("database") or headers.get("x-clickhouse-database", ""),
+            format=self.arguments.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
+            settings=settings,
+            parameters=parameters,
+        )
