@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -35,17 +36,29 @@ DAYS_AN_INSERT = 50
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of one table. `times` are their resolved times: never zero where a better one is known."""
+    """Rows of one table. `times` are their resolved times: never zero where a better one is known.
+
+    `positions` tell which rows of the converted batch they are.
+    """
 
     batch: pa.RecordBatch
     times: Nanoseconds
+    positions: npt.NDArray[np.int64]
+
+    @property
+    def count(self) -> int:
+        return len(self.times)
 
     def column(self, name: str) -> pa.Array:
         return self.batch.column(name)
 
     def filter(self, mask: np.ndarray) -> Rows:
         """Return the rows where `mask` (bool, one value a row) is true."""
-        return Rows(self.batch.filter(pa.array(mask)), self.times[mask])
+        return Rows(self.batch.filter(pa.array(mask)), self.times[mask], self.positions[mask])
+
+    def slice(self, start: int, end: int) -> Rows:
+        """Return the rows from `start` up to `end`."""
+        return Rows(self.batch.slice(start, end - start), self.times[start:end], self.positions[start:end])
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,12 @@ class Part:
     kind: str
     name: str
     rows: Rows
+
+    def halves(self) -> tuple[Part, Part]:
+        """Return the part in two, which are named after it."""
+        middle, end = self.rows.count // 2, self.rows.count
+        first, second = self.rows.slice(0, middle), self.rows.slice(middle, end)
+        return Part(self.kind, f"{self.name}.0", first), Part(self.kind, f"{self.name}.1", second)
 
 
 Build = Callable[[Rows, str], pa.Array]
@@ -67,7 +86,7 @@ def parts(signal: Signal, batch: pa.RecordBatch, received_at: int) -> Iterator[P
     A time of zero is replaced by the next best one: a log's observed time, a span's end, else `received_at`
     (nanoseconds since the epoch). Times past 2106 are pulled back to it, for ClickHouse would wrap them.
     """
-    rows = Rows(batch, _times(signal, batch, received_at))
+    rows = Rows(batch, _times(signal, batch, received_at), np.arange(batch.num_rows))
     if signal is Signal.METRICS:
         for kind, wanted in _by_metric_kind(rows):
             yield from _by_day(kind, wanted)

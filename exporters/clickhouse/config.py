@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, Self
+from typing import Any, Literal, Self, get_args
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from collector.api import BatchConfig, ConfigModel, Duration, ExporterConfig, QueueConfig
+from collector.api.config import parse_duration
 from collector.storage.clickhouse import DEFAULT_TABLES, Schema
 from exporters.clickhouse.endpoint import Endpoint, parse_endpoint
 
 Strategy = Literal["in_order", "round_robin", "random"]
+Compression = Literal["none", "lz4", "zstd", "gzip", "deflate", "br"]
 
-DRIVER_PARAMS = frozenset(
-    {
-        "block_buffer_size",
-        "client_info_product",
-        "compress",
-        "compress_level",
-        "conn_max_lifetime",
-        "connection_open_strategy",
-        "debug",
-        "dial_timeout",
-        "http_path",
-        "max_compression_buffer",
-        "max_idle_conns",
-        "max_open_conns",
-        "read_timeout",
-        "secure",
-        "skip_verify",
-    }
-)
-"""Parameters of the Go driver; all others are settings of the session."""
+_GO_COMPRESSION = {"true": "lz4", "1": "lz4", "false": "none", "0": "none"}
 
 
 class Batching(BatchConfig):
@@ -91,6 +74,8 @@ class Tls(ConfigModel):
 class ClickHouseConfig(ExporterConfig):
     """`exporters.clickhouse`."""
 
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
     endpoint: str
     """`http(s)://`, `clickhouse://`, `tcp://` (HTTP is spoken all the same) or `chdb:///path`; commas part hosts."""
     username: str = ""
@@ -102,7 +87,8 @@ class ClickHouseConfig(ExporterConfig):
     """How long rows are kept; 0 is for ever."""
     create_schema: bool = True
     """Make the database, tables and view that are missing."""
-    compress: Literal["none", "lz4", "zstd", "gzip", "deflate", "br"] = "lz4"
+    compress: Compression = "lz4"
+    """How inserts are compressed; `true` is lz4."""
     async_insert: bool = False
     """Let the server gather inserts. Off, unlike contrib's: Ottery's batches are large already."""
     tls: Tls = Tls()
@@ -124,6 +110,19 @@ class ClickHouseConfig(ExporterConfig):
         parse_endpoint(value)
         return value
 
+    @field_validator("compress", mode="before")
+    @classmethod
+    def _compress_as_the_go_driver_reads_it(cls, value: Any) -> Any:
+        return _GO_COMPRESSION.get(str(value).lower(), value)
+
+    @model_validator(mode="after")
+    def _parameters_are_readable(self) -> Self:
+        _choice("connection_open_strategy", self.strategy, get_args(Strategy))
+        _choice("compress", self.compression, get_args(Compression))
+        for name in ("read_timeout", "dial_timeout"):
+            parse_duration(self.target.params.get(name, 0))
+        return self
+
     @model_validator(mode="after")
     def _one_way_to_name_metric_tables(self) -> Self:
         if self.metrics_table_name and "metrics_tables" in self.model_fields_set:
@@ -142,6 +141,31 @@ class ClickHouseConfig(ExporterConfig):
         )
 
     @property
+    def strategy(self) -> str:
+        """In which order several servers are tried."""
+        return self.target.params.get("connection_open_strategy", "in_order")
+
+    @property
+    def compression(self) -> str:
+        """The Content-Encoding of inserts, or `none`; what the endpoint says comes before `compress`."""
+        value = self.target.params.get("compress", self.compress)
+        return _GO_COMPRESSION.get(value.lower(), value)
+
+    @property
+    def insert_settings(self) -> dict[str, Any]:
+        """Settings of every insert; parameters of the endpoint come before what other keys say."""
+        params = self.target.session_settings
+        asynchronous = params.get("async_insert", str(self.async_insert)).lower() in ("1", "true")
+        return {
+            "deduplicate_blocks_in_dependent_materialized_views": 1,
+            "wait_for_async_insert": 1,
+            "async_insert_deduplicate": int(asynchronous),
+            **({"enable_json_type": 1, "type_json_skip_duplicated_paths": 1} if self.json_columns else {}),
+            **params,
+            "async_insert": int(asynchronous),
+        }
+
+    @property
     def schema_options(self) -> Schema:
         """What the tables are to look like."""
         prefix = self.metrics_table_name
@@ -158,3 +182,8 @@ class ClickHouseConfig(ExporterConfig):
             ttl=self.ttl,
             json=self.json_columns,
         )
+
+
+def _choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name}: one of {', '.join(choices)} was expected, not {value!r}")

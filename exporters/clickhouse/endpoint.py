@@ -12,6 +12,28 @@ from collector.storage.engine import MEMORY, engine_path
 HTTP_PORTS = {9000: 8123, 9440: 8443}
 """HTTP port that a server has beside each port of the native protocol."""
 
+DRIVER_PARAMS = frozenset(
+    {
+        "block_buffer_size",
+        "client_info_product",
+        "compress",
+        "compress_level",
+        "conn_max_lifetime",
+        "connection_open_strategy",
+        "debug",
+        "dial_timeout",
+        "http_path",
+        "http_proxy",
+        "max_compression_buffer",
+        "max_idle_conns",
+        "max_open_conns",
+        "read_timeout",
+        "secure",
+        "skip_verify",
+    }
+)
+"""Parameters of the Go driver; all others are settings of the session."""
+
 _SCHEMES = ("http", "https", "clickhouse", "tcp", "chdb")
 
 
@@ -39,6 +61,11 @@ class Endpoint:
     params: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     """What an operator should know about how the endpoint was read."""
+
+    @property
+    def session_settings(self) -> dict[str, str]:
+        """The parameters that are settings of the session, and not of the Go driver."""
+        return {name: value for name, value in self.params.items() if name not in DRIVER_PARAMS}
 
 
 def parse_endpoint(text: str, connection_params: Mapping[str, str] | None = None) -> Endpoint:

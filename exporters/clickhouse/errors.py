@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError
 
 from collector.api import Fatal, OtteryError, Permanent, Retryable
 
 TOO_MANY_PARTS = 252
 
 _TOO_MUCH = frozenset({173, 241, 307})
-_ROWS = frozenset({6, 26, 27, 33, 41, 53, 69, 70, 117, 131, 321, 349, 407})
+_ROWS = frozenset({6, 26, 27, 33, 41, 53, 69, 70, 72, 117, 131, 321, 349, 407, 469})
 _OPERATOR = frozenset({16, 20, 47, 60, 81, 164, 192, 193, 194, 201, 497, 516})
 _SCHEMA = frozenset({16, 20, 47, 53, 60, 81})
 _MESSAGE_LIMIT = 500
@@ -25,12 +25,13 @@ class TooMuch(Retryable):
 def classify(error: ClickHouseError) -> OtteryError:
     """Return what an error of clickhouse-connect means for the rows.
 
-    Errors without a code come from the network; those whose code is unknown here may pass, so both are retried.
+    Errors without a code come from the network, or from the client itself, which refuses settings that are read-only
+    on the server. What comes from the network may pass, as may errors whose code is unknown here: both are retried.
     """
     code = getattr(error, "code", None)
     reason = message(error)
     if code is None:
-        return Retryable(reason, kind="network")
+        return Fatal(reason) if isinstance(error, ProgrammingError) else Retryable(reason, kind="network")
     if code in _TOO_MUCH:
         return TooMuch(reason, kind="memory")
     if code == TOO_MANY_PARTS:

@@ -143,6 +143,15 @@ async def test_rows_that_the_sink_names_are_given_up_and_the_others_sent_without
     assert [d.token.partition("/")[2] for d in exporter.attempts] == ["", "0+1", "3+2", "6+1"]
 
 
+async def test_rows_that_the_sink_has_stored_around_refused_ones_are_not_sent_again():
+    exporter = RecordingExporter([Permanent("bad id", rows=[1, 2, 5], kind="poison", rest_stored=True)])
+    async with _running(exporter) as (log, letters, around):
+        await log.append(sample_batch(Signal.TRACES, 7))
+    assert letters.kept == [(2, "bad id", "poison"), (1, "bad id", "poison")]
+    assert [d.token.partition("/")[2] for d in exporter.attempts] == [""]
+    assert around.metrics.value(catalogue.EXPORTER_SENT[Signal.TRACES], exporter="test") == 4
+
+
 async def test_a_sink_that_refuses_everything_is_waited_for_before_all_rows_are_given_up(monkeypatch):
     monkeypatch.setattr(runner, "_MOST_REFUSED_IN_A_ROW", 2)
     exporter = RecordingExporter([Permanent("no such column")] * 7)
