@@ -3,6 +3,9 @@
 uvicorn bounds neither the time nor the size of a request's head, answers malformed requests in plain text, and
 closes a connection at once after an answer that says so. The last would lose the answer to a client that is still
 sending: the operating system resets a connection that is closed with bytes unread.
+
+A request may ask to go on in another protocol, as the HTTP client of the JDK does with each (`Upgrade: h2c`). It is
+served as if it had not asked; httptools by itself would take such a request for one without a body.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from collector.receivers.refusal import Code, Refusal
@@ -27,6 +31,8 @@ _MALFORMED = Refusal(Code.INVALID_ARGUMENT, 400, "this is not HTTP/1.1")
 _HEAD_TOO_LARGE = Refusal(Code.RESOURCE_EXHAUSTED, 431, f"the head of a request may have {HEAD_LIMIT} bytes")
 _TOO_SLOW = Refusal(Code.DEADLINE_EXCEEDED, 408, "the head of the request did not arrive in time")
 _TOO_MANY = Refusal(Code.UNAVAILABLE, 503, "too many connections", retry_after=1.0)
+
+_FRAMING = (b"content-length", b"transfer-encoding")
 
 _SILENT = logging.getLogger("collector.receivers.uvicorn")
 _SILENT.setLevel(logging.CRITICAL)  # a line for each bad request would let anybody flood the log
@@ -74,10 +80,33 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, unless an answer has ended this connection already."""
-        if not self._discarding:
-            self._head_bytes += len(data)
-            super().data_received(data)
-            self._watch()
+        if self._discarding:
+            return
+        self._unset_keepalive_if_required()
+        self._head_bytes += len(data)
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self._refuse(_MALFORMED)
+        self._watch()
+
+    def _parse(self, data: bytes) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                self._decline_upgrade()
+            else:
+                return
+
+    def _decline_upgrade(self) -> None:
+        """Go on with the body of the request whose head was read, in a parser that knows only its framing."""
+        framing = [(name, value) for name, value in self.headers if name in _FRAMING]
+        lines = [b"POST / HTTP/1.1", *(b"%b: %b" % header for header in framing), b"", b""]
+        self.parser = httptools.HttpRequestParser(_Rest(self))
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser.feed_data(b"\r\n".join(lines))
 
     def _watch(self) -> None:
         if self._discarding:
@@ -107,7 +136,9 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note that the request is whole."""
+        """Note that the request is whole, unless the parser only stops for another protocol."""
+        if self.parser.should_upgrade():
+            return
         self._complete, self._head_bytes = True, 0
         super().on_message_complete()
 
@@ -117,10 +148,6 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_response_complete()
         else:
             self.finish()
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Answer what is no HTTP."""
-        self._refuse(_MALFORMED)
 
     def finish(self) -> None:
         """Close after an answer: at once when the request has been read, else when the client has seen the answer."""
@@ -165,6 +192,33 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
         else:
             self._refuse(_TOO_SLOW)
+
+
+class _Rest:
+    """What a parser calls that reads on after a declined upgrade: its first head is one that was read already."""
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        self._protocol = protocol
+        self._repeating = True
+        self.on_body = protocol.on_body
+        self.on_message_complete = protocol.on_message_complete
+
+    def on_message_begin(self) -> None:
+        if not self._repeating:
+            self._protocol.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self._repeating:
+            self._protocol.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._repeating:
+            self._protocol.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if not self._repeating:
+            self._protocol.on_headers_complete()
+        self._repeating = False
 
 
 class _GentleTransport:

@@ -8,6 +8,8 @@ import h2.connection
 import h2.events
 from hyperframe.frame import Frame, GoAwayFrame, PingFrame
 
+from tests.live.otlp.raw import drop
+
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _TIMEOUT = 10
 
@@ -94,7 +96,7 @@ async def http2(target):
     try:
         yield client
     finally:
-        writer.transport.abort()
+        await drop(writer)
 
 
 def grpc_message(body, *, compressed=False):
