@@ -34,6 +34,7 @@ class Ottery:
         self.directory = directory
         self.grpc, self.http, self.clickhouse, self.metrics, self.health = free_ports(5)
         self.config = directory / "ottery.yaml"
+        self.arguments = ["--config", str(self.config)]
         self.environment = environment
         self.process: subprocess.Popen[bytes] | None = None
         self.output = directory / "output.txt"
@@ -68,9 +69,9 @@ service:
 """
 
     def start(self) -> None:
-        if not self.config.exists():
+        if str(self.config) in self.arguments and not self.config.exists():
             self.write(self.default_config)
-        command = [str(Path(sys.executable).with_name("ottery")), "run", "--config", str(self.config)]
+        command = [str(Path(sys.executable).with_name("ottery")), "run", *self.arguments]
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 command, stdout=output, stderr=output, cwd=self.directory, env={**os.environ, **self.environment}
