@@ -33,7 +33,7 @@ class ClickHouseServer:
         if self._server is None:
             return {}
         host = self._config.endpoint.rpartition(":")[0]
-        return {"ClickHouse over HTTP": f"{host}:{self._server.port}"}
+        return {"ClickHouse over HTTP": f"http://{host}:{self._server.port}"}
 
     async def start(self) -> None:
         load_engine()
