@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from collector.api.config import ConfigModel
 from collector.api.signal import Signal
 from collector.config.problems import Problem
+from collector.delivery.config import DeliveryConfig
 from collector.telemetry.config import TelemetryConfig
 
 
@@ -19,6 +20,7 @@ class Pipeline:
     receivers: tuple[str, ...]
     processors: tuple[str, ...]
     exporters: tuple[str, ...]
+    delivery: DeliveryConfig = field(default_factory=DeliveryConfig)
 
 
 @dataclass(frozen=True, slots=True)

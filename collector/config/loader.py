@@ -13,6 +13,7 @@ from collector.config.loaded import LoadedConfig
 from collector.config.problems import ConfigError, Findings
 from collector.config.service import ServiceConfig
 from collector.config.source import SET, default_source, read
+from collector.config.storage import place_logs, read_storages
 from collector.config.wiring import Wiring
 from collector.pipeline.catalogue import CATALOGUE, Catalogue
 from collector.telemetry.config import TelemetryConfig
@@ -37,17 +38,19 @@ def load(
     declared = read_components(root, catalogue, findings)
     wiring = Wiring(declared, findings)
     wiring.read(root)
-    telemetry = _read_service(root, findings)
-    if findings.problems or telemetry is None:
+    service, telemetry = _read_service(root, findings)
+    storages = read_storages(declared, wiring.extensions, findings)
+    if findings.problems or service is None or telemetry is None:
         raise ConfigError(findings.problems)
-    return assemble(declared, wiring.pipelines, wiring.extensions, telemetry, findings)
+    pipelines = place_logs(wiring.pipelines, storages, service.delivery)
+    return assemble(declared, pipelines, wiring.extensions, telemetry, findings)
 
 
-def _read_service(root: Block, findings: Findings) -> TelemetryConfig | None:
-    """Check the keys of `service` and return its `telemetry`; pipelines are the wiring's."""
+def _read_service(root: Block, findings: Findings) -> tuple[ServiceConfig | None, TelemetryConfig | None]:
+    """Check the keys of `service` and return it, and its `telemetry`; pipelines are the wiring's."""
     service = section(root, ("service",), findings)
     beside = {key: entry for key, entry in service.entries.items() if key not in ("pipelines", "telemetry")}
-    read_block(ServiceConfig, Block(service.place, beside), ("service",), findings)
+    model = read_block(ServiceConfig, Block(service.place, beside), ("service",), findings)
     telemetry = service.entries.get("telemetry")
     node = telemetry.node if telemetry else Block(service.place)
-    return read_block(TelemetryConfig, node, ("service", "telemetry"), findings)
+    return model, read_block(TelemetryConfig, node, ("service", "telemetry"), findings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from collector.api.config import ConfigModel
+from collector.delivery.config import DeliveryConfig
 from collector.telemetry.config import TelemetryConfig
 
 
@@ -26,5 +27,7 @@ class ServiceConfig(ConfigModel):
     """Extensions to start, in this order, before anything else."""
     pipelines: dict[str, PipelineConfig] = Field(default_factory=dict)
     """`traces`, `metrics`, `logs`, or one of these with a name: `traces/eu`."""
+    delivery: DeliveryConfig = DeliveryConfig()
+    """Where accepted data waits for the sinks, and how safely."""
     telemetry: TelemetryConfig = TelemetryConfig()
     """How Ottery speaks of itself."""

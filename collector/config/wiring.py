@@ -70,7 +70,12 @@ class Wiring:
         block = entry.node if isinstance(entry.node, Block) else Block(entry.place)
         ids = {role: self._read_role(block, role, signal, (*path, role), entry.place) for role in _ROLES}
         if signal is not None:
-            self.pipelines[name] = Pipeline(signal, *(tuple(ids[role]) for role in _ROLES))
+            self.pipelines[name] = Pipeline(
+                signal,
+                receivers=tuple(ids["receivers"]),
+                processors=tuple(ids["processors"]),
+                exporters=tuple(ids["exporters"]),
+            )
 
     def _signal(self, name: str, place: Place, path: Path) -> Signal | None:
         written = name.partition("/")[0]

@@ -63,6 +63,7 @@ class LogCursor:
         self._reader: asyncio.Future[None] | None = None
         self._watchers: dict[int, asyncio.Future[None]] = {}
         self._room = asyncio.Event()
+        self._left = False
         for portion in place.flight.values():
             self._flying += _remaining(portion)
             self._again.append(portion)
@@ -111,7 +112,7 @@ class LogCursor:
 
     async def wait(self, items: int, timeout: float | None) -> bool:  # noqa: ASYNC109 - see Cursor
         self._wanted = max(items, 1)
-        if self._unread < self._wanted and not self._shelf.closed:
+        if self._unread < self._wanted and not self._shelf.closed and not self._left:
             self._reader = asyncio.get_running_loop().create_future()
             try:
                 async with asyncio.timeout(timeout):
@@ -120,7 +121,11 @@ class LogCursor:
                 pass
             finally:
                 self._reader = None
-        return self._unread > 0
+        return self._unread > 0 and not self._left
+
+    def leave(self) -> None:
+        self._left = True
+        self.wake()
 
     async def take(self, limits: Limits) -> Portion | None:
         while self._unread:

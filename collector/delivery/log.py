@@ -7,7 +7,7 @@ number is ever given twice.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -152,6 +152,9 @@ class Cursor(Protocol):
     def done(self, portion: Portion) -> None:
         """Say that the portion needs no further care: what is not settled is stored. The order does not matter."""
 
+    def leave(self) -> None:
+        """Let the reader end: `wait` returns False from now on, whatever is unread."""
+
     def rewind(self) -> None:
         """Give out again what was taken and is not done, after its reader died."""
 
@@ -166,9 +169,14 @@ class Log(Protocol):
     """Part of every token: two logs, or two lives of a log that forgets, never share it. Known once it is open."""
     durable: bool
     """Whether records outlive the process."""
+    capacity: int
+    """Most bytes that the log may hold by itself; 0 where only the bounds of its cursors hold it back."""
 
     async def open(self) -> None:
         """Make ready, recovering what an earlier life left. Raises `OtteryError` naming what an operator must do."""
+
+    def retire(self, names: Collection[str]) -> None:
+        """Give up what an earlier life left for cursors that are not in `names`. To be called before `cursor`."""
 
     def cursor(self, name: str, bounds: Bounds) -> Cursor:
         """Open the cursor of an exporter. To be called when the log is open, and before the first append."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
+from collections.abc import Collection
 from itertools import islice
 
 from collector.api import Batch, Overloaded
@@ -16,6 +17,7 @@ class MemoryLog:
     """Records in a deque; the oldest goes when every cursor is done with it. It is its cursors' `Shelf`, too."""
 
     durable = False
+    capacity = 0
 
     def __init__(self) -> None:
         self.id = uuid.uuid4().hex
@@ -37,6 +39,9 @@ class MemoryLog:
 
     async def open(self) -> None:
         """Do nothing: memory is always ready."""
+
+    def retire(self, names: Collection[str]) -> None:
+        """Do nothing: there was no earlier life."""
 
     def cursor(self, name: str, bounds: Bounds) -> LogCursor:
         cursor = LogCursor(name, bounds, self, Place(next=self._start, origin=self.total, taken=self.total))

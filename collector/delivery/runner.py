@@ -46,6 +46,10 @@ class Route:
     exporter: Exporter
 
 
+class _Left(Exception):
+    """The runner ends; what is in flight stays in the log."""
+
+
 class _Ended(Exception):
     """Retrying ended without an answer that settles the rows."""
 
@@ -59,7 +63,10 @@ class _Task:
 
 
 class Runner:
-    """One exporter's way out of one pipeline. `run` ends when the log is closed and everything is delivered."""
+    """One exporter's way out of one pipeline.
+
+    `run` ends when the log is closed and everything is delivered, or soon after `leave`.
+    """
 
     def __init__(
         self, route: Route, cursor: Cursor, config: ExporterConfig, settings: Settings, dead_letters: DeadLetters
@@ -75,6 +82,8 @@ class Runner:
         self._circuit = Circuit(config.retry_on_failure)
         self._in_flight = 0
         self._refused_in_a_row = 0
+        self._leaving = False
+        self._resting: set[asyncio.Task[None]] = set()
         self._state = State.OK
 
     async def run(self) -> None:
@@ -86,6 +95,13 @@ class Runner:
                     self._slots.release()
                     continue
                 deliveries.create_task(self._deliver(portion))
+
+    def leave(self) -> None:
+        """Begin nothing new: pushes under way are finished, all else stays in the log."""
+        self._leaving = True
+        self.cursor.leave()
+        for task in self._resting:
+            task.cancel()
 
     async def _gather(self) -> Portion | None:
         batch = self._batch
@@ -107,6 +123,8 @@ class Runner:
                 await self._send(task, piece)
             self.cursor.done(portion)
             self._gauge_queue()
+        except _Left:
+            return
         finally:
             self._slots.release()
 
@@ -137,7 +155,7 @@ class Runner:
         """Return the parts of a refused piece, each with whether it is known to be refused; one is all there is."""
         if error.rows and (parts := piece.around(error.rows)):
             return parts
-        if piece.length == 1 or task.pushes <= 0:
+        if error.whole or piece.length == 1 or task.pushes <= 0:
             return [(piece, True)]
         task.pushes -= 2
         return piece.halves()
@@ -196,7 +214,20 @@ class Runner:
             reason=str(failure),
         )
         delivery.attempt += 1
-        await self._settings.clock.sleep(wait)
+        await self._rest(wait)
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait before the next attempt. Raises `_Left` where there will be none, and is cancelled by `leave`."""
+        if self._leaving:
+            raise _Left
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a runner rests in a task")
+        self._resting.add(task)
+        try:
+            await self._settings.clock.sleep(seconds)
+        finally:
+            self._resting.discard(task)
 
     async def _hold(self, delivery: Delivery, error: Permanent, backoff: Backoff) -> None:
         """Wait before asking again: a sink that takes nothing any more is what an operator must look at."""
@@ -221,7 +252,7 @@ class Runner:
                 return await self._dead_letters.put(letter)
             except OSError as error:
                 self._report(State.FAILED, f"dead letters cannot be kept: {error}")
-                await self._settings.clock.sleep(backoff.next(None))
+                await self._rest(backoff.next(None))
 
     def _stored(self, task: _Task, delivery: Delivery) -> None:
         batch, exporter = delivery.batch, self.route.exporter_id

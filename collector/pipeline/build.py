@@ -26,8 +26,8 @@ from collector.api import (
 )
 from collector.config import LoadedConfig
 from collector.delivery.dead_letters import CountedDrops
-from collector.delivery.memory import MemoryLog
 from collector.pipeline.catalogue import CATALOGUE
+from collector.pipeline.logs import make_log
 from collector.pipeline.pipeline import Inlet, Pipeline, Sink, Step
 from collector.telemetry.health import DELIVERY, PIPELINE
 
@@ -115,15 +115,16 @@ class Builder:
             return
         components = self._graph.components
         processors = [(part, components[Kind.PROCESSOR, part]) for part in plan.processors]
+        settings = self._around.settings(PIPELINE, name)
         self._graph.pipelines[name] = Pipeline(
             name,
             plan.signal,
-            MemoryLog(),
+            make_log(name, plan, settings),
             steps=[Step(part, cast("Processor", it)) for part, it in processors if not isinstance(it, Guards)],
             guards=[it.guard for _, it in processors if isinstance(it, Guards)],
             sinks=[self._sink(name, part) for kind, part in ends if kind is Kind.EXPORTER],
             connectors=[cast("Connector", components[key]) for key in ends if key[0] is Kind.CONNECTOR],
-            settings=self._around.settings(PIPELINE, name),
+            settings=settings,
             dead_letters=CountedDrops(self._around.metrics, self._around.log),
         )
 

@@ -26,12 +26,14 @@ BUILT_IN: Final[Mapping[Kind, Mapping[str, str]]] = {
         "clickhouse": "exporters.clickhouse.factory:FACTORY",
         "debug": "exporters.debug.factory:FACTORY",
         "file": "exporters.file.factory:FACTORY",
+        "kafka": "exporters.kafka.factory:FACTORY",
         "otlp_grpc": "exporters.otlp.factory:GRPC",
         "otlp_http": "exporters.otlp.factory:HTTP",
     },
     Kind.CONNECTOR: {"forward": "collector.connectors.forward:FACTORY"},
     Kind.EXTENSION: {
         "clickhouse_server": "collector.query.factory:FACTORY",
+        "file_storage": "collector.delivery.file_storage:FACTORY",
         "health_check": "collector.telemetry.health:FACTORY",
     },
 }
@@ -41,7 +43,7 @@ ALIASES: Final[Mapping[Kind, Mapping[str, str]]] = {
 }
 """Older names that go on working; using one is reported."""
 
-EXTRAS: Final[Mapping[str, str]] = {"chdb": "embedded", "clickhouse_connect": "clickhouse", "lz4": "clickhouse"}
+EXTRAS: Final[Mapping[str, str]] = {"chdb": "embedded", "clickhouse_connect": "clickhouse", "confluent_kafka": "kafka", "lz4": "clickhouse"}
 """Which extra of the `ottery` distribution installs a module that a component needs."""
 
 Source = str | EntryPoint | Factory

@@ -6,7 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from collector.api import Batch, Connector, Exporter, ExporterConfig, Guard, Processor, Settings, Signal, State
+from collector.api import (
+    Batch,
+    Connector,
+    Exporter,
+    ExporterConfig,
+    Guard,
+    Processor,
+    QueueConfig,
+    Settings,
+    Signal,
+    State,
+)
 from collector.delivery.dead_letters import DeadLetters
 from collector.delivery.log import Bounds, Cursor, Log, QueueFull
 from collector.delivery.runner import Route, Runner
@@ -54,23 +65,38 @@ class Pipeline:
         self._steps = tuple(steps)
         self._connectors = tuple(connectors)
         self._guards = tuple(guards)
-        self._settings = settings
+        self.settings = settings
+        self._sinks = tuple(sinks)
+        self._dead_letters = dead_letters
         self._cursors: list[Cursor] = []
         self._awaited: list[Cursor] = []
         self._runners: list[tuple[Runner, Settings]] = []
-        for sink in sinks:
-            self._connect(sink, dead_letters)
+        self._opened = False
 
-    def _connect(self, sink: Sink, dead_letters: DeadLetters) -> None:
-        queue = sink.config.sending_queue
-        cursor = self.log.cursor(sink.id, Bounds(queue.queue_size, queue.sizer, queue.block_on_overflow))
+    async def open(self) -> None:
+        """Make ready to take batches over, unless that is done. Raises what `Log.open` raises."""
+        if self._opened:
+            return
+        await self.log.open()
+        self.log.retire([sink.id for sink in self._sinks])
+        for sink in self._sinks:
+            self._connect(sink)
+        self._opened = True
+
+    def _connect(self, sink: Sink) -> None:
+        queue, bounds = sink.config.sending_queue, _bounds(sink.config.sending_queue, self.log)
+        cursor = self.log.cursor(sink.id, bounds)
         route = Route(self.id, self.signal, self.log.id, sink.id, sink.exporter)
-        self._runners.append((Runner(route, cursor, sink.config, sink.settings, dead_letters), sink.settings))
+        runner = Runner(route, cursor, sink.config, sink.settings, self._dead_letters)
+        self._runners.append((runner, sink.settings))
         self._cursors.append(cursor)
         if queue.wait_for_result or not queue.enabled:
             self._awaited.append(cursor)
-        self._settings.metrics.set(
-            catalogue.EXPORTER_QUEUE_CAPACITY, queue.queue_size, exporter=sink.id, data_type=self.signal.value
+        self.settings.metrics.set(
+            catalogue.EXPORTER_QUEUE_CAPACITY,
+            bounds.size or self.log.capacity,
+            exporter=sink.id,
+            data_type=self.signal.value,
         )
 
     def guard(self) -> None:
@@ -96,7 +122,7 @@ class Pipeline:
             batch = processed
         if self._connectors:
             await self._hand_on(batch)
-        if not self._cursors:
+        if not self._sinks:
             return
         try:
             sequence = await self.log.append(batch)
@@ -114,10 +140,10 @@ class Pipeline:
 
     def _refused(self, error: QueueFull, batch: Batch) -> None:
         metric = catalogue.EXPORTER_ENQUEUE_FAILED[self.signal]
-        self._settings.metrics.add(metric, batch.items, exporter=error.exporter)
+        self.settings.metrics.add(metric, batch.items, exporter=error.exporter)
 
     def _process(self, batch: Batch) -> Batch | None:
-        metrics, clock = self._settings.metrics, self._settings.clock
+        metrics, clock = self.settings.metrics, self.settings.clock
         current: Batch | None = batch
         for step in self._steps:
             if current is None:
@@ -131,15 +157,28 @@ class Pipeline:
         return current
 
     async def run(self) -> None:
-        """Deliver until the log is closed and empty."""
+        """Deliver until the log is closed and empty, or `hand_over` is called. Raises what `open` raises."""
+        await self.open()
         async with asyncio.TaskGroup() as runners:
             for runner, settings in self._runners:
                 settings.report(State.OK)
                 runners.create_task(supervise(_restartable(runner), settings, "delivery"))
 
+    def hand_over(self) -> None:
+        """Let `run` end soon, with everything that was not delivered left in the log for whoever opens it next."""
+        for runner, _ in self._runners:
+            runner.leave()
+
     def undelivered(self) -> dict[str, int]:
         """Items that each exporter has still to take."""
         return {cursor.name: cursor.undelivered for cursor in self._cursors if cursor.undelivered}
+
+
+def _bounds(queue: QueueConfig, log: Log) -> Bounds:
+    """Return how far a cursor may fall behind: as far as a durable log goes, unless the user said otherwise."""
+    if log.durable and "queue_size" not in queue.model_fields_set:
+        return Bounds(0, "bytes", queue.block_on_overflow)
+    return Bounds(queue.queue_size, queue.sizer, queue.block_on_overflow)
 
 
 def _restartable(runner: Runner) -> Callable[[], Awaitable[None]]:

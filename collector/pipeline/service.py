@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from collector.api import Component, Kind, OtteryError, State
 from collector.config import ConfigError, LoadedConfig
@@ -11,11 +11,13 @@ from collector.pipeline.build import Builder, Graph, Key, Surroundings, connect
 from collector.pipeline.pipeline import Pipeline
 from collector.pipeline.supervise import supervise
 from collector.telemetry.catalogue import OTTERY_DROPPED
+from collector.telemetry.health import PIPELINE
 
 Load = Callable[[], LoadedConfig]
 """Reads the configuration anew. Raises `ConfigError`."""
 
 _STOP_TIMEOUT = 10.0
+_HAND_OVER_TIMEOUT = 5.0
 _BEHIND_THE_DOORS = (Kind.PROCESSOR, Kind.CONNECTOR, Kind.EXPORTER)
 
 
@@ -74,7 +76,7 @@ class Service:
             await self._start_kind(graph, kind, wanted, stage)
         for name, pipeline in graph.pipelines.items():
             if name not in self._deliveries:
-                self._deliveries[name] = stage.create_task(pipeline.run(), name=f"pipeline {name}")
+                await self._start_pipeline(pipeline, stage)
         connect(graph)
         await self._start_kind(graph, Kind.RECEIVER, wanted, stage)
 
@@ -82,6 +84,17 @@ class Service:
         for key in graph.of(kind):
             if key in wanted:
                 await self._start_one(graph, key, stage)
+
+    async def _start_pipeline(self, pipeline: Pipeline, stage: asyncio.TaskGroup) -> None:
+        """Open a pipeline's log and deliver from it. A log that cannot be opened is a failure as in `_start_one`."""
+        try:
+            await pipeline.open()
+        except (OtteryError, OSError) as error:
+            pipeline.settings.report(State.FAILED, str(error))
+            if not self._running:
+                raise StartError(f"pipeline {pipeline.id} could not start: {error}") from error
+        work = supervise(pipeline.run, pipeline.settings, PIPELINE)
+        self._deliveries[pipeline.id] = stage.create_task(work, name=f"pipeline {pipeline.id}")
 
     async def _start_one(self, graph: Graph, key: Key, stage: asyncio.TaskGroup) -> None:
         """Start a component. While the collector starts a failure ends it; later the component is tried again."""
@@ -118,11 +131,13 @@ class Service:
         gone = [key for key in old.components if graph.components.get(key) is not old.components[key]]
         ended = {name: p for name, p in old.pipelines.items() if graph.pipelines.get(name) is not p}
         await self._stop_components(old, [key for key in gone if key[0] is Kind.RECEIVER])
-        finishing = [(name, self._deliveries.pop(name)) for name in ended if name in self._deliveries]
+        finishing = {name: self._deliveries.pop(name) for name in ended if name in self._deliveries}
         await self._stop_components(old, [key for key in gone if key[0] is Kind.EXTENSION])
         self.graph = graph
+        going_on = [name for name in ended if _same_log(name, old, graph)]
+        await self._hand_over([ended.pop(name) for name in going_on], [finishing.pop(name) for name in going_on])
         await self._start(graph, fresh, stage)
-        await self._drain(ended, dict(finishing))
+        await self._drain(ended, finishing)
         await self._stop_components(old, [key for key in gone if key[0] in _BEHIND_THE_DOORS])
         self._around.log.info("configuration reloaded", started=len(fresh), stopped=len(gone))
 
@@ -134,22 +149,30 @@ class Service:
         for kind in (*_BEHIND_THE_DOORS, Kind.EXTENSION):
             await self._stop_components(graph, graph.of(kind))
 
+    async def _hand_over(self, pipelines: Sequence[Pipeline], tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Let pipelines that go on in another form finish what is in flight, and leave the rest in their logs."""
+        for pipeline in pipelines:
+            pipeline.hand_over()
+        await _end(tasks, _HAND_OVER_TIMEOUT)
+        for pipeline in pipelines:
+            pipeline.log.close()
+            await pipeline.log.shut()
+
     async def _drain(self, pipelines: dict[str, Pipeline], tasks: dict[str, asyncio.Task[None]]) -> None:
-        """Close the logs and wait until they are delivered; after the deadline count what is left as dropped."""
+        """Close the logs and wait until they are delivered; after the deadline count what memory held as dropped."""
         for pipeline in pipelines.values():
             pipeline.log.close()
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks.values(), timeout=self._drain_timeout)
-        for name, task in tasks.items():
-            if task in late:
-                task.cancel()
-                self._lost(pipelines[name])
-        if late:
-            await asyncio.wait(late)
+        await _end(list(tasks.values()), self._drain_timeout)
+        for pipeline in pipelines.values():
+            self._left(pipeline)
+            await pipeline.log.shut()
 
-    def _lost(self, pipeline: Pipeline) -> None:
+    def _left(self, pipeline: Pipeline) -> None:
         for exporter, items in pipeline.undelivered().items():
+            if pipeline.log.durable:
+                log = self._around.log
+                log.info("items stay in the log", pipeline=pipeline.id, exporter=exporter, items=items)
+                continue
             self._around.metrics.add(
                 OTTERY_DROPPED,
                 items,
@@ -178,3 +201,21 @@ class Service:
         except Exception as error:  # noqa: BLE001 - the others still have to stop
             self._around.log.error("component did not stop cleanly", component=f"{key[0]}.{key[1]}", reason=repr(error))
         self._around.report(key[0].value, key[1])(State.STOPPED)
+
+
+def _same_log(name: str, old: Graph, new: Graph) -> bool:
+    """Tell whether the new pipeline of that name takes over what lies on disk for the old one."""
+    if name not in new.pipelines or not (old.pipelines[name].log.durable and new.pipelines[name].log.durable):
+        return False
+    return old.config.pipelines[name].delivery.directory == new.config.pipelines[name].delivery.directory
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]], timeout: float) -> None:  # noqa: ASYNC109 - late ones are cancelled
+    """Wait until the tasks are done, and cancel those that are not within `timeout` seconds."""
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=timeout)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late)

@@ -23,6 +23,7 @@ from collector.delivery.disk.reader import Extent, Reader
 from collector.delivery.disk.segment import Segment
 from collector.delivery.disk.shelf import DiskShelf
 from collector.delivery.disk.writer import Entry, Writer, Written
+from collector.delivery.files import file_name
 from collector.delivery.log import NOTHING, Bounds, Limits, Record, Tally
 from collector.delivery.place import BadPlace, Place
 from collector.telemetry import catalogue
@@ -51,6 +52,7 @@ class DiskLog:
 
     def __init__(self, directory: Path, config: LogConfig, signal: Signal, codec: Codec, settings: Settings) -> None:
         self.id = ""
+        self.capacity = int(config.max_size)
         self.signal = signal
         self.settings = settings
         self.closed = False
@@ -95,11 +97,10 @@ class DiskLog:
         self._measure()
         self._report(State.OK)
 
-    def retire(self, exporters: Collection[str]) -> None:
-        """Give up what waits for exporters that are no longer there. To be called before the first append."""
-        names = {_file_name(name) for name in exporters}
+    def retire(self, names: Collection[str]) -> None:
+        files = {file_name(name) for name in names}
         for path in self._directory.glob(f"*{PLACE}"):
-            if path.stem not in names:
+            if path.stem not in files:
                 self._retire(path)
 
     def _retire(self, path: Path) -> None:
@@ -122,7 +123,7 @@ class DiskLog:
         )
 
     def cursor(self, name: str, bounds: Bounds) -> LogCursor:
-        file = PlaceFile(self._directory / f"{_file_name(name)}{PLACE}", sync=self._config.sync != "never")
+        file = PlaceFile(self._directory / f"{file_name(name)}{PLACE}", sync=self._config.sync != "never")
         try:
             place = file.load()
         except BadPlace as error:
@@ -147,8 +148,8 @@ class DiskLog:
         self._admit(weigh(batch))
 
     def _admit(self, offered: Tally) -> None:
-        if self.closed:
-            raise Overloaded("shutting down")
+        if self.closed or self._writer is None:
+            raise Overloaded("shutting down" if self.closed else "the log is not open")
         self._cursors.admit(offered + self._pending)
         self._expire()
         while self._used + self._pending.size + offered.size > self._config.max_size:
@@ -379,8 +380,3 @@ class DiskLog:
             self.settings.log.warning(
                 "the log could not be closed in order", pipeline=self.settings.id, reason=str(error)
             )
-
-
-def _file_name(name: str) -> str:
-    """Return a name for a file that belongs to a component id: `otlp/eu` is `otlp%2Feu`."""
-    return "".join(c if c.isalnum() or c in "_-." else f"%{ord(c):02X}" for c in name)

@@ -13,6 +13,7 @@ from typing import Final
 
 from xxhash import xxh3_64_intdigest
 
+from collector.delivery.files import sync_directory
 from collector.delivery.place import BadPlace, Place
 
 SUFFIX: Final = ".cursor"
@@ -74,15 +75,6 @@ class PlaceFile:
                 raise
             self._file = file
         return self._file
-
-
-def sync_directory(directory: Path) -> None:
-    """Make new and removed names in a directory outlive a loss of power."""
-    file = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 def _read(slot: bytes) -> tuple[int, bytes] | None:

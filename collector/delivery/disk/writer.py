@@ -13,9 +13,9 @@ from xxhash import xxh3_64_intdigest
 
 from collector.api import Batch
 from collector.delivery.config import LogConfig
-from collector.delivery.disk.places import sync_directory
 from collector.delivery.disk.record import NO_DIGEST, SEAL, Header, frame
 from collector.delivery.disk.segment import HEAD_SIZE, SUFFIX, Head, Segment
+from collector.delivery.files import sync_directory
 from collector.delivery.log import Tally
 
 _BUFFERS = 512
