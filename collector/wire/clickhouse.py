@@ -171,7 +171,7 @@ def _attributes(name: str) -> Build:
 
 
 def _attribute_keys(name: str) -> Build:
-    return lambda rows, _: arrays.attribute_keys(rows.column(name))
+    return lambda rows, _: arrays.attribute_paths(rows.column(name))
 
 
 def _shared_attributes(envelope: str) -> Build:
@@ -185,7 +185,7 @@ def _shared_attributes(envelope: str) -> Build:
 def _shared_keys(envelope: str) -> Build:
     def build(rows: Rows, _: str) -> pa.Array:
         column = rows.column(envelope)
-        return arrays.attribute_keys(column.dictionary.field("attributes")).take(column.indices)
+        return arrays.attribute_paths(column.dictionary.field("attributes")).take(column.indices)
 
     return build
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.storage.arrow import TYPE_ABSENT, TYPE_BYTES, TYPE_DOUBLE, TYPE_EMPTY, TYPE_STRING
+from collector.storage.arrow import TYPE_ABSENT, TYPE_BYTES, TYPE_DOUBLE, TYPE_EMPTY, TYPE_KVLIST, TYPE_STRING
 
 Nanoseconds = npt.NDArray[np.uint64]
 
@@ -103,9 +105,50 @@ def shared_attributes(indices: pa.Int32Array, lists: pa.ListArray, target: str) 
     return pa.MapArray.from_arrays(pa.array(starts), keys, values)
 
 
-def attribute_keys(lists: pa.ListArray) -> pa.ListArray:
-    """Return the keys of each row's attributes."""
-    return nested(lists, lambda items: items.field("key"))
+def attribute_paths(lists: pa.ListArray) -> pa.ListArray:
+    """Return the keys of each row's attributes, sorted; the keys within a map stand behind its own and a dot."""
+    offsets, items = children(lists)
+    owners = np.repeat(np.arange(len(lists)), np.diff(offsets.to_numpy()))
+    paths = items.field("key")
+    maps = pc.equal(items.field("type"), TYPE_KVLIST).to_numpy(zero_copy_only=False)
+    if maps.any():
+        inner_owners, inner_paths = _inner_paths(owners[maps], items.filter(pa.array(maps)))
+        owners = np.concatenate([owners[~maps], inner_owners])
+        paths = pa.concat_arrays([paths.filter(pa.array(~maps)), inner_paths])
+    return _sorted_texts(len(lists), owners, paths)
+
+
+def _inner_paths(owners: npt.NDArray[np.int64], maps: pa.StructArray) -> tuple[npt.NDArray[np.int64], pa.StringArray]:
+    """Return the paths of what stands in maps, each with its owner. Python sees each distinct map once."""
+    encoded = maps.field("value").dictionary_encode()
+    inner = pa.array(
+        [list(_paths(orjson.loads(text))) for text in encoded.dictionary.to_pylist()], pa.list_(pa.string())
+    )
+    found = inner.take(encoded.indices)
+    lengths = found.value_lengths().to_numpy()
+    prefixes = maps.field("key").take(pa.array(np.repeat(np.arange(len(maps)), lengths)))
+    return np.repeat(owners, lengths), pc.binary_join_element_wise(prefixes, found.flatten(), ".")
+
+
+def _paths(members: dict[str, Any]) -> Iterator[str]:
+    for key, value in members.items():
+        if isinstance(value, dict):
+            yield from (f"{key}.{path}" for path in _paths(value))
+        else:
+            yield key
+
+
+def _sorted_texts(rows: int, owners: npt.NDArray[np.int64], texts: pa.StringArray) -> pa.ListArray:
+    """Return for each of `rows` the texts that it owns, sorted, each once."""
+    encoded = texts.dictionary_encode()
+    order = pc.sort_indices(encoded.dictionary).to_numpy()
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    pairs = np.unique(owners * max(len(order), 1) + ranks[encoded.indices.to_numpy()])
+    owners, found = np.divmod(pairs, max(len(order), 1))
+    offsets = np.searchsorted(owners, np.arange(rows + 1)).astype(np.int32)
+    values = pa.DictionaryArray.from_arrays(pa.array(found.astype(np.int32)), encoded.dictionary.take(pa.array(order)))
+    return pa.ListArray.from_arrays(pa.array(offsets), values)
 
 
 def attribute_json(lists: pa.ListArray) -> pa.StringArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError
+from urllib3.exceptions import HTTPError
 
 from collector.api import Fatal, OtteryError, Permanent, Retryable
 
@@ -15,7 +16,7 @@ _ROWS = frozenset({6, 26, 27, 33, 41, 53, 69, 70, 72, 117, 131, 321, 349, 407, 4
 _OPERATOR = frozenset({16, 20, 47, 60, 81, 164, 192, 193, 194, 201, 497, 516})
 _SCHEMA = frozenset({16, 20, 47, 53, 60, 81})
 _MESSAGE_LIMIT = 500
-_URL = re.compile(r"\s*\(for url [^)]*\)|\s*\(version [^)]*(?:\([^)]*\))?\)")
+_NOISE = re.compile(r"\s*\(for url [^)]*\)|\s*\(version (?:[^()]|\([^()]*\))*\)")
 
 
 class TooMuch(Retryable):
@@ -51,5 +52,8 @@ def concerns_schema(error: ClickHouseError) -> bool:
 
 
 def message(error: Exception) -> str:
-    """Return what an operator needs of an error: no URL, no version, one line, of bounded length."""
-    return " ".join(_URL.sub("", str(error)).split())[:_MESSAGE_LIMIT]
+    """Return what an operator needs of an error: no statement, no version, one line, of bounded length."""
+    cause = error.__cause__
+    if isinstance(cause, HTTPError):
+        error = getattr(cause, "reason", None) or cause
+    return " ".join(_NOISE.sub("", str(error)).split())[:_MESSAGE_LIMIT]
