@@ -43,7 +43,12 @@ ALIASES: Final[Mapping[Kind, Mapping[str, str]]] = {
 }
 """Older names that go on working; using one is reported."""
 
-EXTRAS: Final[Mapping[str, str]] = {"chdb": "embedded", "clickhouse_connect": "clickhouse", "confluent_kafka": "kafka", "lz4": "clickhouse"}
+EXTRAS: Final[Mapping[str, str]] = {
+    "chdb": "embedded",
+    "clickhouse_connect": "clickhouse",
+    "confluent_kafka": "kafka",
+    "lz4": "clickhouse",
+}
 """Which extra of the `ottery` distribution installs a module that a component needs."""
 
 Source = str | EntryPoint | Factory

@@ -190,6 +190,8 @@ async def test_an_address_in_use_stops_the_start_and_is_named(clock):
     with bind("127.0.0.1:0") as taken:
         config = HealthCheckConfig(endpoint=f"127.0.0.1:{taken.getsockname()[1]}")
         extension = FACTORY.create(config, settings(clock=clock))
-        with pytest.raises(Exception, match=f"cannot listen on {config.endpoint}: another process listens there; stop it"):
+        with pytest.raises(
+            Exception, match=f"cannot listen on {config.endpoint}: another process listens there; stop it"
+        ):
             await extension.start()
         await extension.stop()
