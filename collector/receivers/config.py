@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -33,6 +34,7 @@ def _or_default(default: int) -> BeforeValidator:
 
 Authenticator = Annotated[None, _refused("there are no authenticator extensions; use mutual TLS (tls.client_ca_file)")]
 Middlewares = Annotated[None, _refused("there are no middleware extensions")]
+_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://(\*|(\*\.)?[^*/:]+)(:\d+|:\*)?")
 _CLIENT_SIDE = Inert("a server has no use for it; clients are verified by client_ca_file")
 
 
@@ -161,7 +163,7 @@ class Cors(ConfigModel):
     """`cors`: which web pages may send. Answers never allow credentials."""
 
     allowed_origins: tuple[str, ...] = ()
-    """Origins such as `https://shop.example`; `*` is any, `https://*.shop.example` every subdomain."""
+    """Origins such as `https://shop.example`; one `*` may stand for everything, a host, a subdomain or a port."""
     allowed_headers: tuple[str, ...] = ()
     """Request headers beside those that OTLP itself needs."""
     exposed_headers: tuple[str, ...] = ()
@@ -173,10 +175,11 @@ class Cors(ConfigModel):
     @classmethod
     def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         for origin in origins:
-            scheme, separator, host = origin.partition("://")
-            wild = host.removeprefix("*.")
-            if origin != "*" and not (scheme and separator and wild and "*" not in scheme + wild and "/" not in wild):
-                raise ValueError(f"an origin such as https://shop.example or https://*.shop.example, not {origin!r}")
+            if not _ORIGIN.fullmatch(origin) or origin.count("*") > 1:
+                raise ValueError(
+                    "an origin such as https://shop.example, https://*.shop.example or http://localhost:* "
+                    f"was expected, not {origin!r}"
+                )
         return origins
 
 

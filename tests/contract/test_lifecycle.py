@@ -19,13 +19,11 @@ from collector.testing import RecordingConsumer, settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 NAMES = [(kind, name) for kind in Kind for name in CATALOGUE.names(kind)]
-COMPONENTS = [
-    pytest.param(kind, name, id=f"{kind}-{name}")
-    for kind, name in NAMES
-    if (kind, name) != (Kind.EXTENSION, "clickhouse_server")
-]
-COMING = {(Kind.RECEIVER, "otlp"), (Kind.EXPORTER, "clickhouse"), (Kind.EXTENSION, "clickhouse_server")}
-MAPPED = {"batch", "memory_limiter"}
+COMING = {(Kind.EXPORTER, "kafka")}
+"""Named in the catalogue already, and being built."""
+COMPONENTS = [pytest.param(kind, name, id=f"{kind}-{name}") for kind, name in NAMES if (kind, name) not in COMING]
+UNWRITTEN = {(Kind.RECEIVER, "otlp"), (Kind.EXPORTER, "clickhouse")}
+MAPPED = {"batch"}
 """Processors that become settings of something else when configuration is loaded, and are never built."""
 
 Make = Callable[["Place"], dict]
@@ -62,6 +60,7 @@ CASES = {
             "protocols": {"grpc": {"endpoint": "127.0.0.1:0"}, "http": {"endpoint": f"127.0.0.1:{place.taken}"}}
         },
     ),
+    (Kind.PROCESSOR, "memory_limiter"): Case(lambda _place: {"limit_mib": 1000}),
     (Kind.EXPORTER, "clickhouse"): Case(lambda place: {"endpoint": f"http://127.0.0.1:{place.taken}", "timeout": "1s"}),
     (Kind.EXPORTER, "debug"): Case(fails=lambda place: {"output_paths": ["stdout", str(place.directory)]}),
     (Kind.EXPORTER, "file"): Case(
@@ -69,6 +68,11 @@ CASES = {
     ),
     (Kind.EXPORTER, "otlp_grpc"): Case(_to_nobody, _with_missing_authority),
     (Kind.EXPORTER, "otlp_http"): Case(_to_nobody, _with_missing_authority),
+    (Kind.EXTENSION, "clickhouse_server"): Case(
+        lambda place: {"endpoint": "127.0.0.1:0", "path": str(place.directory)},
+        lambda place: {"endpoint": f"127.0.0.1:{place.taken}", "path": str(place.directory)},
+    ),
+    (Kind.EXTENSION, "file_storage"): Case(lambda place: {"directory": str(place.directory / "log")}),
     (Kind.EXTENSION, "health_check"): Case(
         lambda _place: {"endpoint": "127.0.0.1:0"}, lambda place: {"endpoint": f"127.0.0.1:{place.taken}"}
     ),
@@ -92,9 +96,10 @@ def component(key: tuple[Kind, str], make: Make, place: Place) -> Component:
 
 
 def held() -> dict[str, int]:
-    """Return what the process holds: files and sockets that are open, and threads."""
+    """Return what the process holds: files and sockets that are open, and threads but those of `asyncio.to_thread`."""
     gc.collect()
-    return {"files": sum(1 for _ in Path("/proc/self/fd").iterdir()), "threads": threading.active_count()}
+    threads = [thread for thread in threading.enumerate() if not thread.name.startswith("asyncio_")]
+    return {"files": sum(1 for _ in Path("/proc/self/fd").iterdir()), "threads": len(threads)}
 
 
 @pytest.mark.parametrize(("kind", "name"), COMPONENTS)
@@ -169,7 +174,7 @@ async def test_a_start_that_fails_names_the_cause_and_leaves_nothing_open(key, p
 def test_a_component_has_a_page_with_an_example_that_uses_it(kind, name):
     pages = [DOCS / kind / f"{page}.md" for page in (name, name.partition("_")[0])]
     page = next((page for page in pages if page.exists()), None)
-    if page is None and (kind, name) in COMING:
+    if page is None and (kind, name) in UNWRITTEN:
         pytest.skip("its page is being written")
     assert page, f"{pages[0].relative_to(DOCS.parent)} is missing"
     examples = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)

@@ -18,6 +18,8 @@ ALLOWED = [
     pytest.param([SHOP], SHOP, SHOP, id="exact"),
     pytest.param([SHOP, "https://b.example"], "https://b.example", "https://b.example", id="one of several"),
     pytest.param(["https://*.shop.example"], "https://eu.shop.example", "https://eu.shop.example", id="subdomain"),
+    pytest.param(["http://*", "https://*"], SHOP, SHOP, id="a scheme"),
+    pytest.param(["http://localhost:*"], "http://localhost:3000", "http://localhost:3000", id="a port"),
     pytest.param(["*"], "https://anywhere.example", "*", id="any"),
 ]
 
