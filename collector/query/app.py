@@ -3,45 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Final
 
-from collector.api import OtteryError, Rejected, TooLarge
+from collector.api import Overloaded, Rejected, TooLarge
 from collector.api.settings import Logger
-from collector.query.compression import decode_body, encode_body, response_encoding
+from collector.query.access import Header, authenticate, cors
+from collector.query.compression import decode_body, encoded, response_encoding
 from collector.query.config import ClickHouseServerConfig
 from collector.query.engine import Engine
-from collector.query.failure import Failure, bad_request, readonly
+from collector.query.failure import Failure, bad_request
+from collector.query.greeting import greeting
+from collector.query.jobs import Jobs, Place
 from collector.query.request import Request
+from collector.query.statement import Answer
+from collector.receivers.admission import Admission, Lease
+from collector.receivers.body import Disconnected, TooSlow, read_body
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Header = tuple[bytes, bytes]
 
 _TEXT: Final = b"text/plain; charset=UTF-8"
 _TYPES: Final = {
     "csv": b"text/csv; charset=UTF-8; header=absent",
     "csvwithnames": b"text/csv; charset=UTF-8; header=present",
     "json": b"application/json; charset=UTF-8",
-    "tsv": b"text/tab-separated-values; charset=UTF-8",
+    "jsoncompact": b"application/json; charset=UTF-8",
+    "jsoneachrow": b"application/x-ndjson; charset=UTF-8",
     "tabseparated": b"text/tab-separated-values; charset=UTF-8",
+    "tsv": b"text/tab-separated-values; charset=UTF-8",
 }
-
-
-class Gone(OtteryError):
-    """The client went away before its request was complete."""
+_BODIES: Final = 2
+"""How many of the largest bodies may be held at once, by all requests."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Reply:
+class Reply:
+    """An answer over HTTP: whole in `body`, or its beginning when `rest` yields more."""
+
     status: int
-    body: bytes
     headers: Sequence[Header]
+    body: bytes = b""
+    rest: Iterator[bytes] | None = None
 
 
 class ClickHouseHttp:
@@ -51,130 +58,173 @@ class ClickHouseHttp:
         self._config = config
         self._engine = engine
         self._log = log
-        self._threads = ThreadPoolExecutor(config.max_concurrent_queries, thread_name_prefix="clickhouse_server")
-        self._running = 0
+        self._jobs = Jobs(config.max_concurrent_queries, config.timeout)
+        self._admission = Admission(_BODIES * config.max_body_size)
 
     def stop(self) -> None:
         """Take no more queries; those under way go on to their end."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._jobs.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request = Request({}, {}, "")
         try:
-            request = Request.read(scope["query_string"], scope["headers"])
-            plain = self._plain(scope, request)
-            reply = _Reply(200, plain, [(b"content-type", _TEXT)]) if plain else None
-            reply = reply or await self._query(scope, request, receive)
+            request = Request.read(scope["method"], scope["query_string"], scope["headers"])
         except Failure as failure:
-            reply = self._refusal(request, failure)
-        except Rejected as error:
-            status = 413 if isinstance(error, TooLarge) else 400
-            reply = self._refusal(request, Failure(36, "BAD_ARGUMENTS", str(error), status))
-        except Gone:
-            return
+            return await _send_whole(send, self._refusal(None, failure))
+        reply = self._plain(scope["path"], request)
+        if reply is not None:
+            return await _send_whole(send, self._with_cors(request, reply))
+        return await self._exchange(request, receive, send)
+
+    def _plain(self, path: str, request: Request) -> Reply | None:
+        """Return the answer to what asks nothing of the engine."""
+        if request.method == "OPTIONS":
+            return Reply(204, cors(self._config, request, preflight=True))
+        if path in ("/ping", "/replicas_status"):
+            return Reply(200, [(b"content-type", _TEXT)], b"Ok.\n")
+        if path != "/":
+            text = f"There is nothing at {path[:200]}; the paths are / and /ping"
+            return self._refusal(request, Failure(60, "UNKNOWN_TABLE", text, 404))
+        if request.method not in ("GET", "HEAD", "POST"):
+            return self._refusal(request, bad_request("GET or POST was expected"))
+        if request.method != "POST" and not request.arguments.get("query"):
+            return Reply(200, [(b"content-type", _TEXT)], b"Ok.\n")
+        return None
+
+    async def _exchange(self, request: Request, receive: Receive, send: Send) -> None:
+        """Run a query and send its result, while somebody waits for it."""
+        try:
+            with self._jobs.place() as place, self._admission.lease() as lease:
+                reply = await self._reply(request, receive, place, lease)
+                if reply.rest is None:
+                    await _send_whole(send, reply)
+                else:
+                    await self._send_stream(send, receive, reply, place)
+        except (Disconnected, Failure, Overloaded) as error:
+            if not isinstance(error, Disconnected):
+                await _send_whole(send, self._refusal(request, _failure(error)))
+
+    async def _reply(self, request: Request, receive: Receive, place: Place, lease: Lease) -> Reply:
+        try:
+            authenticate(self._config, request)
+            body = await read_body(receive, lease, self._config.max_body_size, self._config.timeout)
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(_watch(receive, place))
+                try:
+                    reply = await self._run(request, body, place, lease)
+                finally:
+                    watch.cancel()
+            return self._with_cors(request, reply)
+        except (Failure, Rejected, Overloaded, TooSlow) as error:
+            return self._with_cors(request, self._refusal(request, _failure(error)))
+
+    async def _run(self, request: Request, body: bytes, place: Place, lease: Lease) -> Reply:
+        try:
+            return await place.run(self._query, request, body, place, lease)
+        except (Failure, Rejected, Overloaded) as error:
+            return self._refusal(request, _failure(error))
         except Exception as error:  # noqa: BLE001 - a client gets an answer, the operator the traceback
             self._log.exception("a query failed for a reason that is a bug", error=type(error).__name__)
-            reply = self._refusal(request, Failure(1002, "UNKNOWN_EXCEPTION", "internal error"))
-        length = (b"content-length", str(len(reply.body)).encode())
-        await send({"type": "http.response.start", "status": reply.status, "headers": [*reply.headers, length]})
-        await send({"type": "http.response.body", "body": reply.body})
+            return self._refusal(request, Failure(1002, "UNKNOWN_EXCEPTION", "internal error, see Ottery's log"))
 
-    def _plain(self, scope: Scope, request: Request) -> bytes:
-        """Return what the paths that ask nothing of the engine answer."""
-        path = scope["path"]
-        if path in ("/ping", "/replicas_status"):
-            return b"Ok.\n"
-        if path != "/":
-            raise Failure(60, "UNKNOWN_TABLE", f"there is nothing at {path[:200]}; the paths are / and /ping", 404)
-        if scope["method"] in ("GET", "HEAD") and not request.arguments.get("query"):
-            return b"Ok.\n"
-        if scope["method"] not in ("GET", "HEAD", "POST"):
-            raise bad_request("GET or POST was expected")
-        return b""
-
-    async def _query(self, scope: Scope, request: Request, receive: Receive) -> _Reply:
-        self._authenticate(request)
-        if request.arguments.get("session_id"):
-            # Sessions would only matter for temporary tables and SET, which the settings of a request replace.
-            self._log.debug("session_id is ignored", query_id=request.query_id)
-        body = await self._body(receive)
-        loop = asyncio.get_running_loop()
-        if self._running >= self._config.max_concurrent_queries:
-            raise Failure(202, "TOO_MANY_SIMULTANEOUS_QUERIES", f"{self._running} queries run already", 503)
-        self._running += 1
-        try:
-            return await loop.run_in_executor(self._threads, self._run, scope["method"], request, body)
-        finally:
-            self._running -= 1
-
-    def _authenticate(self, request: Request) -> None:
-        user, password = request.credentials()
-        users = self._config.users
-        expected = users.get(user)
-        if expected is None and (users or user != "default"):
-            expected, password = None, ""
-        elif expected is None or hmac.compare_digest(expected.get_secret_value().encode(), password.encode()):
-            return
-        text = f"{user[:100]}: Authentication failed: password is incorrect, or there is no user with such name."
-        given = any(name in request.headers for name in ("authorization", "x-clickhouse-user"))
-        raise Failure(516, "AUTHENTICATION_FAILED", text, 403 if given or "user" in request.arguments else 401)
-
-    async def _body(self, receive: Receive) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        try:
-            async with asyncio.timeout(self._config.timeout):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise Gone("the client closed the connection within a request")
-                    size += len(message.get("body", b""))
-                    if size > self._config.max_body_size:
-                        raise TooLarge(f"the body is larger than the {self._config.max_body_size} bytes accepted")
-                    chunks.append(message.get("body", b""))
-                    if not message.get("more_body", False):
-                        return b"".join(chunks)
-        except TimeoutError as error:
-            raise Failure(209, "SOCKET_TIMEOUT", "the body did not arrive in time", 408) from error
-
-    def _run(self, method: str, request: Request, raw: bytes) -> _Reply:
+    def _query(self, request: Request, raw: bytes, place: Place, lease: Lease) -> Reply:
         """Answer a query; in a thread."""
-        body = decode_body(request, raw, self._config.max_body_size)
+        body = decode_body(request, raw, self._config.max_body_size, lease.take)
         query = request.query(body)
-        if method != "POST" and self._config.writable:
-            self._refuse_writes(query.text)
-        answer = self._engine.run(query)
         about = self._engine.about()
-        encoding = response_encoding(request)
+        answer = greeting(about, request, query)
+        if answer is None:
+            place.kill = lambda: self._engine.kill(query)
+            answer = self._engine.run(query)
         headers = [
             (b"content-type", _TYPES.get(answer.format.lower(), b"application/octet-stream")),
             (b"x-clickhouse-server-display-name", about.host.encode()),
             (b"x-clickhouse-query-id", request.query_id.encode("latin-1", "replace")),
             (b"x-clickhouse-format", answer.format.encode()),
             (b"x-clickhouse-timezone", about.timezone.encode()),
-            (b"x-clickhouse-summary", json.dumps(dict(answer.summary), separators=(",", ":")).encode()),
         ]
-        if encoding:
-            headers.append((b"content-encoding", encoding.encode()))
-        return _Reply(200, encode_body(encoding, answer.body), headers)
+        return _encoded(request, headers, answer)
 
-    def _refuse_writes(self, text: bytes) -> None:
-        if (
-            not text.lstrip()[:8]
-            .upper()
-            .startswith((b"SELECT", b"SHOW", b"WITH", b"DESC", b"EXPLAIN", b"EXISTS", b"("))
-        ):
-            raise readonly("Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly.")
-
-    def _refusal(self, request: Request, failure: Failure) -> _Reply:
-        version = self._engine.version
-        said = f"{failure} (version {version})\n" if version else f"{failure}\n"
+    def _refusal(self, request: Request | None, failure: Failure) -> Reply:
         headers: list[Header] = [
             (b"content-type", _TEXT),
             (b"x-clickhouse-exception-code", str(failure.code).encode()),
-            (b"x-clickhouse-query-id", request.query_id.encode("latin-1", "replace")),
         ]
+        if request is not None:
+            headers.append((b"x-clickhouse-query-id", request.query_id.encode("latin-1", "replace")))
         if failure.status == 401:
             headers.append((b"www-authenticate", b'Basic realm="ClickHouse server HTTP API"'))
-        return _Reply(failure.status, said.encode(errors="replace"), headers)
+        return Reply(failure.status, headers, failure.told(self._engine.version))
+
+    def _with_cors(self, request: Request, reply: Reply) -> Reply:
+        return replace(reply, headers=[*reply.headers, *cors(self._config, request)])
+
+    async def _send_stream(self, send: Send, receive: Receive, reply: Reply, place: Place) -> None:
+        """Send a result piece by piece; a client that goes away, or does not read, ends it."""
+        async with asyncio.TaskGroup() as group:
+            watch = group.create_task(_watch(receive, place))
+            try:
+                async with asyncio.timeout(None) as deadline:
+                    await self._pieces(send, reply, place, deadline, watch)
+            except TimeoutError:
+                place.end()
+            finally:
+                watch.cancel()
+
+    async def _pieces(
+        self, send: Send, reply: Reply, place: Place, deadline: asyncio.Timeout, watch: asyncio.Task[None]
+    ) -> None:
+        clock = asyncio.get_running_loop().time
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        piece: bytes | None = reply.body
+        while piece is not None and not watch.done():
+            deadline.reschedule(clock() + self._config.timeout)
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            deadline.reschedule(None)
+            piece = await place.run(_next, reply.rest)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _encoded(request: Request, headers: list[Header], answer: Answer) -> Reply:
+    """Return the answer as the client asked for it: whole with its summary, or its beginning."""
+    if encoding := response_encoding(request):
+        headers.append((b"content-encoding", encoding.encode()))
+    if answer.rest is not None:
+        pieces = encoded(request, chain(answer.chunks, answer.rest))
+        return Reply(200, headers, next(pieces, b""), pieces)
+    headers.append((b"x-clickhouse-summary", json.dumps(dict(answer.summary), separators=(",", ":")).encode()))
+    chunks = answer.chunks if any(answer.chunks) else ()
+    return Reply(200, headers, b"".join(encoded(request, chunks)))
+
+
+def _failure(error: Exception) -> Failure:
+    """Return what a client is told of an error."""
+    match error:
+        case Failure():
+            return error
+        case TooLarge():
+            return Failure(36, "BAD_ARGUMENTS", str(error), 413)
+        case TooSlow():
+            return Failure(209, "SOCKET_TIMEOUT", str(error), 408)
+        case Overloaded():
+            return Failure(202, "TOO_MANY_SIMULTANEOUS_QUERIES", str(error), 503)
+        case _:
+            return Failure(271, "CANNOT_DECOMPRESS", str(error), 400)
+
+
+def _next(pieces: Iterator[bytes] | None) -> bytes | None:
+    return next(pieces, None) if pieces else None
+
+
+async def _watch(receive: Receive, place: Place) -> None:
+    """End a query when its client goes away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    place.end()
+
+
+async def _send_whole(send: Send, reply: Reply) -> None:
+    length = (b"content-length", str(len(reply.body)).encode())
+    headers = reply.headers if reply.status == 204 else [*reply.headers, length]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -30,7 +30,9 @@ class ClickHouseServerConfig(ConfigModel):
     max_query_size: int = Field(MIB, ge=1)
     """Longest statement in bytes, without the rows of an insert."""
     max_result_bytes: int = Field(256 * MIB, ge=1)
-    """Largest result of a query, in bytes before formatting."""
+    """Largest result, in bytes before formatting, in a format that must be made whole; the others are streamed."""
+    max_memory: int = Field(1024 * MIB, ge=0)
+    """Memory in bytes that one query may use; 0 is no limit."""
     max_concurrent_queries: int = Field(16, ge=1, le=256)
     """Queries that run at once; more are refused with code 202."""
     timeout: Duration = 60.0

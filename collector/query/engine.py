@@ -4,48 +4,47 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from threading import Lock
 from typing import Any, Final
 
 from collector.api import Fatal
 from collector.query.config import ClickHouseServerConfig
-from collector.query.failure import EngineFailure, Failure
+from collector.query.failure import EngineFailure, Failure, readonly
 from collector.query.guard import Guard
-from collector.query.sql import Insert, identifier, output_format, quoted, split_insert, split_settings, tokens
-from collector.storage.engine import claimed_engine, connect_engine
-
-_LISTING: Final = frozenset(
-    {"select", "name", "value", "readonly", "as", "from", "system", ".", ",", "settings", "limit"}
+from collector.query.limits import limits, within
+from collector.query.sql import (
+    Insert,
+    first_word,
+    identifier,
+    output_format,
+    quoted,
+    split_insert,
+    split_settings,
+    words,
 )
+from collector.query.statement import Answer, Query
+from collector.storage.engine import claimed_engine, connect_engine, statement_class
+
+_HELD: Final = 1 << 20
+"""Bytes of a result that are gathered before its beginning is sent: a query that fails late still gets its status."""
+
+_STREAMED: Final = frozenset({"native", "tabseparated", "tsv", "csv", "rowbinary", "jsoneachrow"})
+"""Formats whose blocks stand alone, so that they can be made and sent one after the other."""
+
+_LISTING: Final = frozenset({"select", "name", "value", "readonly", "as", "from", "system", "settings", "limit"})
 """Words of the question that drivers ask before they send settings."""
 
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One statement, with the rows of an insert behind it, and what came with it."""
-
-    text: bytes
-    database: str = ""
-    format: str = "TabSeparated"
-    settings: Mapping[str, str] = field(default_factory=dict)
-    parameters: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A result in its format, and what ClickHouse calls its summary."""
-
-    body: bytes
-    format: str
-    summary: Mapping[str, str]
+_LOCAL: Final = "default: Cannot execute query in readonly mode"
 
 
 @dataclass(frozen=True, slots=True)
 class About:
     """What is asked of the engine once. `anchor` is a handle that keeps the engine up between queries."""
 
+    path: str
     version: str
     timezone: str
     host: str
@@ -60,6 +59,11 @@ class Engine:
         self._config = config
         self._lock = Lock()
         self._about: About | None = None
+
+    @property
+    def version(self) -> str:
+        """The engine's version, once it is open."""
+        return self._about.version if self._about else ""
 
     def about(self) -> About:
         """Open the engine, once. Raises `Failure` while there is none to open."""
@@ -77,12 +81,8 @@ class Engine:
         except Fatal as error:
             raise Failure(210, "NETWORK_ERROR", str(error), 503) from error
         version, timezone, host = _cells(anchor, "SELECT version(), timezone(), hostName()")
-        return About(version, timezone, host, Guard(_cells(anchor, "SELECT name FROM system.table_functions")), anchor)
-
-    @property
-    def version(self) -> str:
-        """The engine's version, once it is open."""
-        return self._about.version if self._about else ""
+        guard = Guard(_cells(anchor, "SELECT name FROM system.table_functions"))
+        return About(path, version, timezone, host, guard, anchor)
 
     def close(self) -> None:
         """Let go of the engine. Safe twice."""
@@ -91,96 +91,148 @@ class Engine:
                 self._about.anchor.close()
                 self._about = None
 
+    def kill(self, query: Query) -> None:
+        """End a query that runs in another thread; without one, do nothing."""
+        with self._failures(), closing(connect_engine(self.about().path)) as handle:
+            handle.query(f"KILL QUERY WHERE Settings['log_comment'] = {quoted(query.name)} ASYNC")
+
     def run(self, query: Query) -> Answer:
-        """Return the result. Raises `Failure`."""
-        about = self.about()
+        """Return the result, or its beginning. Raises `Failure`."""
+        about, started = self.about(), time.monotonic_ns()
         insert = split_insert(query.text)
         statement = insert.statement if insert else query.text
-        if len(statement) > self._config.max_query_size and not _inserts_values(statement):
+        if len(statement) > self._config.max_query_size and not (insert or first_word(statement) == "INSERT"):
             limit = self._config.max_query_size
             raise Failure(229, "QUERY_IS_TOO_LARGE", f"the statement is longer than the {limit} bytes accepted")
-        started = time.monotonic_ns()
-        with self._handle() as handle:
-            answer = self._insert(handle, about, query, insert) if insert else self._select(handle, about, query)
-        elapsed = str(time.monotonic_ns() - started)
-        return Answer(answer.body, answer.format, {**answer.summary, "elapsed_ns": elapsed})
+        with ExitStack() as stack:
+            stack.enter_context(self._failures())
+            handle = stack.enter_context(closing(connect_engine(about.path)))
+            run = partial(self._insert, insert=insert) if insert else self._statement
+            answer = run(handle, about, query)
+            if answer.rest is not None:
+                answer = replace(answer, rest=_held_open(answer.rest, stack.pop_all()))
+        return replace(answer, summary={**answer.summary, "elapsed_ns": str(time.monotonic_ns() - started)})
 
     @contextmanager
-    def _handle(self) -> Iterator[Any]:
-        handle = connect_engine(self._config.path or claimed_engine() or "")
+    def _failures(self) -> Iterator[None]:
         try:
-            yield handle
-        except RuntimeError as error:
+            yield
+        except (Failure, Fatal):
+            raise
+        except Exception as error:
+            if "Code: " not in str(error):
+                raise
             raise EngineFailure(str(error)) from error
-        finally:
-            handle.close()
-
-    def _select(self, handle: Any, about: About, query: Query) -> Answer:
-        try:
-            sql, settings = query.text.decode(), dict(query.settings)
-        except UnicodeDecodeError as error:
-            raise Failure(36, "BAD_ARGUMENTS", "the statement is not UTF-8") from error
-        if not self._config.writable:
-            sql, own = split_settings(sql)
-            settings |= own
-            about.guard.check(handle, sql)
-        elif not _inserts_values(query.text) and handle._conn.classify_query(sql)["statement_count"] > 1:  # noqa: SLF001 - chDB's public class does not pass it on
-            raise Failure(62, "SYNTAX_ERROR", "Multi-statements are not allowed")
-        self._prepare(handle, about, query, settings)
-        self._lock_down(handle, sql)
-        result = handle.query(sql, query.format, params=dict(query.parameters))
-        return Answer(_bytes(result), output_format(query.text) or query.format, _summary(result))
 
     def _insert(self, handle: Any, about: About, query: Query, insert: Insert) -> Answer:
-        statement = insert.statement.decode()
-        if not self._config.writable:
-            about.guard.check(handle, f"{statement} FORMAT {insert.format}")
+        if query.read_only or not self._config.writable:
+            raise readonly(_LOCAL)
         parameters = {f"param_{name}": value for name, value in query.parameters.items()}
-        self._prepare(handle, about, query, {**query.settings, **parameters})
-        with handle.send_insert(statement, insert.format) as rows:
+        self._prepare(handle, about, query, {**query.settings, **parameters}, streamed=True)
+        with handle.send_insert(insert.statement.decode(), insert.format) as rows:
             if insert.data:
                 rows.append(insert.data)
             done = rows.finish()
         written = {"written_rows": str(done.rows_written), "written_bytes": str(done.bytes_written)}
-        return Answer(b"", query.format, {"read_rows": "0", "read_bytes": "0", **written, "result_rows": "0"})
+        return Answer((), query.format, {"read_rows": "0", "read_bytes": "0", **written, "result_rows": "0"})
 
-    def _prepare(self, handle: Any, about: About, query: Query, settings: Mapping[str, str]) -> None:
+    def _statement(self, handle: Any, about: About, query: Query) -> Answer:
+        try:
+            sql, settings = query.text.decode(), dict(query.settings)
+        except UnicodeDecodeError as error:
+            raise Failure(36, "BAD_ARGUMENTS", "the statement is not UTF-8") from error
+        if self._config.writable:
+            self._check_class(handle, sql, read_only=query.read_only)
+        else:
+            sql, own = split_settings(sql)
+            settings |= own
+            self._check_class(handle, sql, read_only=True)
+            about.guard.check(sql)
+        named = output_format(query.text) or query.format
+        streamed = _is_streamed(sql, named, settings)
+        self._prepare(handle, about, query, settings, streamed=streamed)
+        if not self._config.writable:
+            # Drivers send only settings that are shown as changeable, and these are: they are set before the lock.
+            handle.query("SET readonly = 2" if words(sql) <= _LISTING else "SET readonly = 1")
+        run = _stream if streamed else _whole
+        return run(handle, sql, query, named)
+
+    def _check_class(self, handle: Any, sql: str, *, read_only: bool) -> None:
+        """Raise `Failure` unless the text is one statement, and reads only where it must."""
+        if not read_only and first_word(sql.encode()) == "INSERT":
+            return
+        statements, kind = statement_class(handle, sql)
+        if statements > 1:
+            raise Failure(62, "SYNTAX_ERROR", "Syntax error (Multi-statements are not allowed)")
+        if read_only and statements and kind != "READ_ONLY":
+            raise readonly(_LOCAL)
+
+    def _prepare(self, handle: Any, about: About, query: Query, settings: Mapping[str, str], *, streamed: bool) -> None:
         if query.database:
             handle.query(f"USE {identifier(query.database)}")
         for name in settings:
-            if not name.isidentifier():
-                raise Failure(115, "UNKNOWN_SETTING", f"Unknown setting '{name}'")
+            if not (name.isascii() and name.replace(".", "_").isidentifier()):
+                raise Failure(115, "UNKNOWN_SETTING", f"Unknown setting '{name[:100]}'")
             if not self._config.writable:
                 about.guard.check_setting(name)
-        limits = {
-            "max_execution_time": f"{self._config.timeout:g}",
-            "max_result_bytes": str(self._config.max_result_bytes),
-        }
-        if self._config.max_threads:
-            limits["max_threads"] = str(self._config.max_threads)
-        pairs = {**limits, **{name: value for name, value in settings.items() if not _lifts(name, value, limits)}}
-        handle.query("SET " + ", ".join(f"{name} = {quoted(value)}" for name, value in pairs.items()))
-
-    def _lock_down(self, handle: Any, sql: str) -> None:
-        if self._config.writable:
-            return
-        words = {token.text.lower() for token in tokens(sql.encode()) if not token.text.isdigit()}
-        # Drivers send only settings that are shown as changeable, and these are: they are set before the lock.
-        handle.query("SET readonly = 2" if words <= _LISTING else "SET readonly = 1")
+        chosen = within(settings, limits(self._config, streamed=streamed)) | {"log_comment": query.name}
+        handle.query("SET " + ", ".join(f"{name} = {quoted(value)}" for name, value in chosen.items()))
 
 
-def _lifts(name: str, value: str, limits: Mapping[str, str]) -> bool:
-    """Whether a setting asks for more than a limit allows."""
-    if name not in limits:
+def _is_streamed(sql: str, name: str, settings: Mapping[str, str]) -> bool:
+    """Whether a result can be sent block by block: only plain queries can, and totals would be lost."""
+    if name.lower() not in _STREAMED or settings.get("extremes", "0") != "0":
         return False
-    try:
-        return not 0 < float(value) <= float(limits[name])
-    except ValueError:
-        return True
+    return first_word(sql.encode()) in ("SELECT", "WITH") and "totals" not in words(sql)
 
 
-def _inserts_values(text: bytes) -> bool:
-    return text.lstrip()[:6].upper() == b"INSERT"
+def _whole(handle: Any, sql: str, query: Query, name: str) -> Answer:
+    result = handle.query(sql, query.format, params=dict(query.parameters))
+    summary = {
+        "read_rows": str(result.storage_rows_read()),
+        "read_bytes": str(result.storage_bytes_read()),
+        "written_rows": str(result.rows_written()),
+        "written_bytes": str(result.bytes_written()),
+        "result_rows": str(result.rows_read()),
+        "result_bytes": str(result.bytes_read()),
+    }
+    return Answer((_bytes(result),), name, summary)
+
+
+def _stream(handle: Any, sql: str, query: Query, name: str) -> Answer:
+    """Gather the beginning of a result; most are whole then."""
+    blocks = handle.send_query(sql, query.format, params=dict(query.parameters))
+    chunks: list[bytes] = []
+    size = rows = read_rows = read_bytes = 0
+    for block in blocks:
+        chunks.append(_bytes(block))
+        size += len(chunks[-1])
+        rows += block.rows_read()
+        read_rows += block.storage_rows_read()
+        read_bytes += block.storage_bytes_read()
+        if size > _HELD:
+            return Answer(chunks, name, {}, _blocks(blocks))
+    summary = {
+        "read_rows": str(read_rows),
+        "read_bytes": str(read_bytes),
+        "written_rows": "0",
+        "written_bytes": "0",
+        "result_rows": str(rows),
+        "result_bytes": str(size),
+    }
+    return Answer(chunks, name, summary)
+
+
+def _blocks(blocks: Any) -> Iterator[bytes]:
+    with closing(blocks):
+        for block in blocks:
+            yield _bytes(block)
+
+
+def _held_open(rest: Iterator[bytes], stack: ExitStack) -> Iterator[bytes]:
+    """Yield the rest of a result, and let go of its handle at the end."""
+    with stack:
+        yield from rest
 
 
 def _cells(handle: Any, sql: str) -> list[str]:
@@ -189,14 +241,3 @@ def _cells(handle: Any, sql: str) -> list[str]:
 
 def _bytes(result: Any) -> bytes:
     return result.bytes() if result.size() else b""
-
-
-def _summary(result: Any) -> dict[str, str]:
-    return {
-        "read_rows": str(result.storage_rows_read()),
-        "read_bytes": str(result.storage_bytes_read()),
-        "written_rows": str(result.rows_written()),
-        "written_bytes": str(result.bytes_written()),
-        "result_rows": str(result.rows_read()),
-        "result_bytes": str(result.bytes_read()),
-    }

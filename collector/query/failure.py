@@ -34,6 +34,11 @@ class Failure(OtteryError):
         self.code = code
         self.status = status or STATUS_BY_CODE.get(code, 500)
 
+    def told(self, version: str) -> bytes:
+        """Return the body of an answer: the text, and the engine's version where it is known."""
+        trailer = f" (version {version})" if version and "(version " not in str(self) else ""
+        return f"{self}{trailer}\n".encode(errors="replace")
+
 
 class EngineFailure(Failure):
     """What the engine says of a query, in its own words."""

@@ -10,8 +10,8 @@ from typing import Final
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
-from collector.query.engine import Query
 from collector.query.failure import Failure, bad_request
+from collector.query.statement import Query
 
 _RESERVED: Final = frozenset(
     {
@@ -46,12 +46,13 @@ _RESERVED: Final = frozenset(
 class Request:
     """What the head of a request says. `arguments` are its URL parameters, `headers` have lower-case names."""
 
+    method: str
     arguments: Mapping[str, str]
     headers: Mapping[str, str]
     query_id: str
 
     @classmethod
-    def read(cls, query_string: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Request:
+    def read(cls, method: str, query_string: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Request:
         """Return the request. Raises `Failure` for a URL that cannot be read."""
         try:
             pairs = parse_qsl(query_string.decode(), keep_blank_values=True, max_num_fields=1000)
@@ -62,11 +63,16 @@ class Request:
             arguments[name] = f"{arguments[name]}{value}" if name == "query" and name in arguments else value
         named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
         query_id = arguments.get("query_id") or named.get("x-clickhouse-query-id") or str(uuid4())
-        return cls(arguments, named, query_id)
+        return cls(method, arguments, named, query_id[:200])
 
     def flag(self, name: str) -> bool:
         """Whether a parameter is set and not 0."""
         return self.arguments.get(name, "0").lower() not in ("", "0", "false")
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether the client says who it is."""
+        return "user" in self.arguments or "authorization" in self.headers or "x-clickhouse-user" in self.headers
 
     def credentials(self) -> tuple[str, str]:
         """Return user and password, from wherever ClickHouse takes them. Raises `Failure` for an unreadable header."""
@@ -85,6 +91,8 @@ class Request:
 
     def query(self, body: bytes) -> Query:
         """Return the query: what is in the URL, then what is in the body."""
+        if self.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+            raise Failure(48, "NOT_IMPLEMENTED", "external tables, and forms of several parts, are not supported")
         url = self.arguments.get("query", "")
         text = b"\n".join(part for part in (url.encode(), body) if part)
         if not text.strip():
@@ -99,4 +107,5 @@ class Request:
             format=self.arguments.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
             settings=settings,
             parameters=parameters,
+            read_only=self.method != "POST",
         )

@@ -80,6 +80,16 @@ def _rows(text: bytes, end: int) -> memoryview:
     return memoryview(text)[match.end() if match else end :]
 
 
+def first_word(sql: bytes) -> str:
+    """Return the first word of a statement in upper case, whatever brackets and comments stand before it."""
+    return next((token.text.upper() for token in tokens(sql) if token.kind == "word"), "")
+
+
+def words(sql: str) -> set[str]:
+    """Return the words and quoted identifiers of a statement in lower case."""
+    return {token.text.lower() for token in tokens(sql.encode()) if token.kind != "other"}
+
+
 def quoted(text: str) -> str:
     """Return a string literal."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -58,3 +58,12 @@ def connect_engine(path: str) -> Any:
         return load_engine().connect(claimed)
     except RuntimeError as error:
         raise Fatal(f"the embedded engine cannot be opened on {claimed}: {error}") from error
+
+
+def statement_class(handle: Any, sql: str) -> tuple[int, str]:
+    """Return how many statements the engine's parser finds, and what the most far-reaching one does.
+
+    That is READ_ONLY, MUTATING, MUTATING_GLOBAL or CONTROL; no statement is found in what does not parse.
+    """
+    report = handle._conn.classify_query(sql)  # noqa: SLF001 - chDB's public class does not pass it on
+    return int(report["statement_count"]), str(report["query_class"].name)
