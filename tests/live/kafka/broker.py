@@ -88,6 +88,8 @@ def _properties(directory: Path, ports: dict[str, int], extra: dict[str, str]) -
         "transaction.state.log.replication.factor": "1",
         "transaction.state.log.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
+        "broker.session.timeout.ms": "2000",  # a killed broker is let in again when this is over
+        "broker.heartbeat.interval.ms": "400",
         "group.min.session.timeout.ms": "1000",
         **extra,
     }

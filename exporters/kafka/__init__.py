@@ -1,0 +1,1 @@
+"""OTLP to Apache Kafka topics."""

@@ -1,0 +1,50 @@
+"""Kafka's errors, sorted by what happens next."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError, KafkaException
+
+from collector.api import Fatal, OtteryError, Permanent, Retryable
+
+_SIZE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+_ROWS = frozenset({KafkaError.INVALID_RECORD, KafkaError.INVALID_MSG, KafkaError.POLICY_VIOLATION})
+_OPERATOR = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - the library's public name of its own errors
+        KafkaError.TOPIC_EXCEPTION,
+        KafkaError.UNSUPPORTED_VERSION,
+        KafkaError.UNSUPPORTED_COMPRESSION_TYPE,
+        KafkaError.INVALID_CONFIG,
+        KafkaError._AUTHENTICATION,  # noqa: SLF001 - as above
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.UNSUPPORTED_SASL_MECHANISM,
+    }
+)
+
+
+class TooLargeRecord(Permanent):
+    """The broker takes smaller records only."""
+
+
+def classify(error: KafkaError, topic: str) -> OtteryError:
+    """Return what an error means for the record that met it."""
+    code, message = error.code(), f"{topic}: {error.str()}"
+    kind = f"kafka_{error.name().lower().lstrip('_')}"
+    if code in _SIZE:
+        return TooLargeRecord(message, kind="message_too_large")
+    if code in _ROWS:
+        return Permanent(message, kind=kind)
+    if code in _OPERATOR:
+        return Fatal(message)
+    return Retryable(message, kind=kind)
+
+
+def cause(error: KafkaException) -> KafkaError:
+    """Return the error inside an exception of the client library."""
+    found = error.args[0]
+    return found if isinstance(found, KafkaError) else KafkaError(KafkaError.UNKNOWN, str(found))

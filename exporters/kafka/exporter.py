@@ -1,0 +1,171 @@
+"""Appends batches to Kafka topics: the bytes as they came, wherever nobody has to look into them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from collector.api import Batch, Delivery, Fatal, Metric, OtteryError, Permanent, Retryable, Settings
+from collector.wire.codec import codec
+from exporters.kafka.config import KafkaConfig
+from exporters.kafka.errors import TooLargeRecord, classify
+from exporters.kafka.pack import Packer
+from exporters.kafka.producer import AsyncProducer, Record, Report
+from exporters.kafka.route import Part, Router
+
+RECORDS = Metric(
+    "otelcol_kafka_exporter_records",
+    "counter",
+    ("exporter", "topic", "outcome"),
+    "Records by what the brokers said: success or failure; a failed one is sent again.",
+)
+BYTES = Metric(
+    "otelcol_kafka_exporter_bytes_uncompressed",
+    "counter",
+    ("exporter", "topic"),
+    "Bytes of records before compression.",
+)
+LATENCY = Metric(
+    "otelcol_kafka_exporter_write_latency_seconds",
+    "histogram",
+    ("exporter",),
+    "Seconds from handing a record over until the brokers have it.",
+    (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+
+_OVERHEAD = 512
+"""Bytes that a record has beside its value, key and headers, with room to spare."""
+_LOOK_IN_A_THREAD = 1 << 20
+
+
+class KafkaExporter:
+    """Writes traces, metrics and logs.
+
+    A record under way stays under way when an attempt ends: the next attempt waits for the same report, so that a
+    slow broker is never sent the same rows twice.
+    """
+
+    def __init__(self, config: KafkaConfig, settings: Settings) -> None:
+        self._config = config
+        self._settings = settings
+        self._router = Router(config)
+        self._producer = AsyncProducer(config.properties(settings.log))
+        self._under_way: dict[str, asyncio.Future[Report]] = {}
+        self._fixed = tuple((name, value.encode()) for name, value in config.record_headers.items())
+
+    async def start(self) -> None:
+        """Make the producer. Raises `Fatal` for a file that cannot be read or a property that the library refuses."""
+        self._config.check_files()
+        self._producer.start()
+
+    async def stop(self) -> None:
+        await self._producer.stop()
+
+    async def push(self, delivery: Delivery) -> None:
+        batch = delivery.batch
+        config = self._config.of(batch.signal)
+        heavy = config.encoding == "otlp_json" or self._router.looks_inside(batch) or batch.size > _LOOK_IN_A_THREAD
+        records = await asyncio.to_thread(self._records, delivery) if heavy else self._records(delivery)
+        await self._deliver(delivery, records)
+
+    def _records(self, delivery: Delivery) -> list[tuple[str, Record]]:
+        """Return the records of a delivery under names that are the same at every attempt.
+
+        Raises `Permanent` naming the rows that no record may hold; nothing was sent then.
+        """
+        batch = delivery.batch
+        headers = self._headers(delivery)
+        room = _OVERHEAD + sum(len(name) + len(value) for name, value in headers)
+        records: list[Record] = []
+        refused: list[Permanent] = []
+        for part in self._router.parts(batch):
+            limit = self._config.producer.max_message_bytes - room - len(part.key or b"")
+            try:
+                values = Packer(self._config.of(batch.signal).encoding, limit).pack(part.batch)
+            except Permanent as error:
+                refused.append(_renumbered(error, part))
+            else:
+                records += [Record(part.topic, value, part.key, headers) for value in values]
+        if refused:
+            rows = sorted(row for error in refused for row in error.rows or ())
+            raise Permanent(refused[0].reason, rows=rows, kind=refused[0].kind)
+        return [(str(number), record) for number, record in enumerate(records)]
+
+    def _headers(self, delivery: Delivery) -> tuple[tuple[str, bytes], ...]:
+        batch = delivery.batch
+        metadata = batch.context.metadata
+        along = [
+            (key, value.encode())
+            for key in self._config.include_metadata_keys
+            for value in metadata.get(key.lower(), ())
+        ]
+        own = (("signal", batch.signal.value.encode()), ("token", delivery.token.encode()))
+        return (*self._fixed, *along, *own)
+
+    async def _deliver(self, delivery: Delivery, records: Sequence[tuple[str, Record]]) -> None:
+        """Send what is not there yet and wait for the brokers' word on all of it."""
+        waiting = [
+            (name, record, self._send(delivery, name, record)) for name, record in records if name not in delivery.done
+        ]
+        if not waiting:
+            return
+        await asyncio.wait([report for _, _, report in waiting])
+        errors: list[OtteryError] = []
+        for name, record, report in waiting:
+            if (error := report.result().error) is None:
+                continue
+            failure = classify(error, record.topic)
+            if isinstance(failure, TooLargeRecord) and (halves := _halves(delivery.batch, name, record)):
+                await self._deliver(delivery, halves)
+                delivery.done.add(name)
+            else:
+                errors.append(failure)
+        if errors:
+            raise min(errors, key=_urgency)
+
+    def _send(self, delivery: Delivery, name: str, record: Record) -> asyncio.Future[Report]:
+        known = f"{delivery.token}#{name}"
+        if (report := self._under_way.get(known)) is None:
+            report = self._producer.send(record)
+            self._under_way[known] = report
+            report.add_done_callback(partial(self._reported, delivery, name, record))
+        return report
+
+    def _reported(self, delivery: Delivery, name: str, record: Record, done: asyncio.Future[Report]) -> None:
+        del self._under_way[f"{delivery.token}#{name}"]
+        metrics, exporter = self._settings.metrics, self._settings.id
+        report = done.result()
+        outcome = "failure" if report.error else "success"
+        metrics.add(RECORDS, exporter=exporter, topic=record.topic, outcome=outcome)
+        if report.error is None:
+            delivery.done.add(name)
+            metrics.add(BYTES, len(record.value), exporter=exporter, topic=record.topic)
+            metrics.observe(LATENCY, report.latency, exporter=exporter)
+
+
+def _renumbered(error: Permanent, part: Part) -> Permanent:
+    """Return the refusal with the rows' numbers in the whole batch."""
+    return Permanent(error.reason, rows=part.numbers(error.rows or []), kind=error.kind)
+
+
+def _halves(batch: Batch, name: str, record: Record) -> list[tuple[str, Record]]:
+    """Return a record that a broker found too large in two, or nothing where it holds one item."""
+    wire = codec()
+    json = record.value.startswith(b"{")
+    request = wire.twin.json_to_proto(batch.signal, record.value, wire.limits) if json else record.value
+    whole = Batch(batch.signal, wire, requests=(request,), items=0)
+    middle = whole.columns.num_rows // 2
+    if not middle:
+        return []
+    halves = (whole.slice(0, middle), whole.slice(middle, whole.columns.num_rows - middle))
+    values = [wire.to_json(batch.signal, half.otlp) if json else half.otlp for half in halves]
+    return [
+        (f"{name}.{number}", Record(record.topic, value, record.key, record.headers))
+        for number, value in enumerate(values)
+    ]
+
+
+def _urgency(error: OtteryError) -> int:
+    """Order what went wrong: what an operator must mend, what may pass, and only then what is settled."""
+    return 0 if isinstance(error, Fatal) else 1 if isinstance(error, Retryable) else 2

@@ -1,0 +1,21 @@
+"""What the catalogue knows of the Kafka exporter."""
+
+from __future__ import annotations
+
+from collector.api import Exporter, Factory, Kind, Settings
+from exporters.kafka.config import KafkaConfig
+
+
+def _create(config: KafkaConfig, settings: Settings) -> Exporter:
+    from exporters.kafka.exporter import KafkaExporter  # noqa: PLC0415 - loads the Kafka client
+
+    return KafkaExporter(config, settings)
+
+
+FACTORY = Factory(
+    name="kafka",
+    kind=Kind.EXPORTER,
+    config=KafkaConfig,
+    create=_create,
+    summary="Appends OTLP to Apache Kafka topics.",
+)
