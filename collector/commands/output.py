@@ -33,7 +33,7 @@ def guarded(work: Callable[[], int]) -> int:
     try:
         return work()
     except ConfigError as error:
-        print_problems(err(), error.problems)
+        print_problems(err(), error.problems, error.notices)
     except OtteryError as error:
         err().print(Text.assemble(("ottery: ", "bold red"), str(error)))
     return 1
@@ -52,11 +52,12 @@ def print_table(table: Table) -> None:
     console.print(table)
 
 
-def print_problems(console: Console, problems: Iterable[Problem], style: str = "red") -> None:
-    """Print problems, one a line, in the form that editors jump to."""
-    for problem in problems:
+def print_problems(console: Console, problems: Iterable[Problem], notices: Iterable[Problem] = ()) -> None:
+    """Print problems, and notices between them where they belong: one a line, in the form that editors jump to."""
+    styles = {**dict.fromkeys(notices, "yellow"), **dict.fromkeys(problems, "red")}
+    for problem, style in sorted(styles.items()):
         place = f"{problem.file}:{problem.line}:{problem.column}"
-        line = Text.assemble((place, "dim"), " ")
+        line = Text.assemble((place, "dim"), " ", "note: " if style == "yellow" else "")
         if problem.path:
             line.append(problem.path, "bold").append(": ")
         line.append(problem.message, style)

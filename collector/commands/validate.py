@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from collector.commands.output import err, out, print_json, print_problems
-from collector.config import ConfigError, LoadedConfig, load
+from collector.config import ConfigError, LoadedConfig, Problem, load
 
 
 def validate(sources: Sequence[str], *, as_json: bool) -> int:
@@ -14,19 +14,22 @@ def validate(sources: Sequence[str], *, as_json: bool) -> int:
     try:
         loaded = load(sources)
     except ConfigError as error:
-        if as_json:
-            print_json({"valid": False, "problems": [asdict(problem) for problem in error.problems], "notices": []})
-        else:
-            print_problems(err(), error.problems)
-            count = len(error.problems)
-            err().print(f"{count} problem{'s' if count > 1 else ''}", style="bold red")
+        _tell(error.problems, error.notices, as_json=as_json)
         return 1
-    if as_json:
-        print_json({"valid": True, "problems": [], "notices": [asdict(notice) for notice in loaded.notices]})
-    else:
-        print_problems(err(), loaded.notices, style="yellow")
+    _tell((), loaded.notices, as_json=as_json)
+    if not as_json:
         out().print(f"valid: {_summary(loaded)}", style="green")
     return 0
+
+
+def _tell(problems: Sequence[Problem], notices: Sequence[Problem], *, as_json: bool) -> None:
+    if as_json:
+        found = {"problems": [asdict(problem) for problem in problems], "notices": [asdict(it) for it in notices]}
+        print_json({"valid": not problems, **found})
+        return
+    print_problems(err(), problems, notices)
+    if count := len(problems):
+        err().print(f"{count} problem{'s' if count > 1 else ''}", style="bold red")
 
 
 def _summary(loaded: LoadedConfig) -> str:

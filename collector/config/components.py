@@ -15,6 +15,8 @@ from collector.config.problems import Findings, Path, Place, nearest
 from collector.pipeline.catalogue import Catalogue, Unavailable, Unknown
 
 SECTIONS: Final = (*(kind.value for kind in Kind), "service")
+_REPLACED: Final = {(Kind.EXPORTER, "logging"): "debug"}
+"""Types that the OpenTelemetry Collector once had, and what took their place there; the keys differ."""
 _ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}(/[^\s/]{1,1024})?")
 
 
@@ -76,7 +78,7 @@ def _factory(kind: Kind, name: str, place: Place, catalogue: Catalogue, findings
         factory = catalogue.find(kind, name)
     except Unknown:
         known = catalogue.names(kind)
-        suggestion = nearest(written, known)
+        suggestion = _REPLACED.get((kind, written)) or nearest(written, known)
         renamed = f" (now {current})" if current != written else ""
         listed = f"; there are: {', '.join(known) or 'none'}" if not suggestion else ""
         findings.problem(place, path, f"unknown type {written}{renamed} of {kind.value}{listed}", suggestion)

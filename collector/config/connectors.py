@@ -14,8 +14,10 @@ from collector.config.problems import Path, Place
 def connector_problems(
     declared: Mapping[str, Declared], pipelines: Mapping[str, Pipeline]
 ) -> Iterator[tuple[Place, Path, str]]:
-    """Yield place, path and message of everything that is wrong; connectors that nobody names are left to others."""
+    """Yield place, path and message of everything that is wrong; connectors of an unknown type are left to others."""
     for name, connector in declared.items():
+        if connector.factory is None:
+            continue
         taken = {plan.signal for plan in pipelines.values() if name in plan.exporters}
         given = {plan.signal for plan in pipelines.values() if name in plan.receivers}
         for message in _ends(taken, given):

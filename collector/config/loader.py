@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from collector.config.assemble import assemble
 from collector.config.block import read_block
@@ -14,9 +15,12 @@ from collector.config.problems import ConfigError, Findings
 from collector.config.service import ServiceConfig
 from collector.config.source import SET, default_source, read
 from collector.config.storage import place_logs, read_storages
+from collector.config.unapplied import leave_out_unapplied
 from collector.config.wiring import Wiring
 from collector.pipeline.catalogue import CATALOGUE, Catalogue
 from collector.telemetry.config import TelemetryConfig
+
+_TELEMETRY: Final = ("service", "telemetry")
 
 
 def load(
@@ -34,14 +38,14 @@ def load(
     base = [default_source(environ, findings)] if all(source.startswith(SET) for source in sources) else []
     root = read([*base, *sources], environ, findings)
     if root is None:
-        raise ConfigError(findings.problems)
+        raise ConfigError(findings.problems, findings.notices)
     declared = read_components(root, catalogue, findings)
     wiring = Wiring(declared, findings)
     wiring.read(root)
     service, telemetry = _read_service(root, findings)
     storages = read_storages(declared, wiring.extensions, findings)
     if findings.problems or service is None or telemetry is None:
-        raise ConfigError(findings.problems)
+        raise ConfigError(findings.problems, findings.notices)
     pipelines = place_logs(wiring.pipelines, storages, service.delivery)
     return assemble(declared, pipelines, wiring.extensions, telemetry, findings)
 
@@ -52,5 +56,5 @@ def _read_service(root: Block, findings: Findings) -> tuple[ServiceConfig | None
     beside = {key: entry for key, entry in service.entries.items() if key not in ("pipelines", "telemetry")}
     model = read_block(ServiceConfig, Block(service.place, beside), ("service",), findings)
     telemetry = service.entries.get("telemetry")
-    node = telemetry.node if telemetry else Block(service.place)
-    return model, read_block(TelemetryConfig, node, ("service", "telemetry"), findings)
+    node = leave_out_unapplied(telemetry.node, _TELEMETRY, findings) if telemetry else Block(service.place)
+    return model, read_block(TelemetryConfig, node, _TELEMETRY, findings)

@@ -48,10 +48,14 @@ class Problem:
 
 
 class ConfigError(OtteryError):
-    """The configuration cannot be used. `problems` holds everything that was found, by file and line."""
+    """The configuration cannot be used. `problems` holds everything that was found, by file and line.
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    `notices` are what the user should know beside them: a variable that is not set is often the cause.
+    """
+
+    def __init__(self, problems: Iterable[Problem], notices: Iterable[Problem] = ()) -> None:
         self.problems = tuple(sorted(set(problems)))
+        self.notices = tuple(sorted(set(notices)))
         super().__init__("\n".join(map(str, self.problems)))
 
 

@@ -136,7 +136,8 @@ class _Substitution:
             return self.environ[name]
         if has_default:
             return self._text(default, place, path, depth)
-        self.findings.notice(place, path, f"the environment variable {name} is not set, so this counts as not written")
+        effect = "there is nothing in its place" if depth else "this counts as not written"
+        self.findings.notice(place, path, f"the environment variable {name} is not set, so {effect}")
         return None
 
     def _file(self, target: str, place: Place, path: Path) -> str | None:

@@ -88,6 +88,29 @@ def test_validate_says_where_a_valid_configuration_sends(ottery, tmp_path):
     assert result.stdout == "valid: traces (otlp -> debug)\n"
 
 
+TRAINED = GOOD.replace("debug: ", "debug: {verbosity: '${env:LOUD}'}").replace(
+    "{receivers: [otlp]", "{receivers: [otpl]"
+)
+
+
+def test_validate_tells_what_is_worth_knowing_beside_what_is_wrong(ottery, tmp_path):
+    (tmp_path / "bad.yaml").write_text(TRAINED)
+    result = ottery("validate", "-c", "bad.yaml")
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert lines[0] == (
+        "bad.yaml:2:32 note: exporters.debug.verbosity: the environment variable LOUD is not set, "
+        "so this counts as not written"
+    )
+    assert lines[1].startswith("bad.yaml:3:44 service.pipelines.traces.receivers[0]: otpl is not defined")
+    assert lines[2] == "1 problem"
+    found = json.loads(ottery("validate", "-c", "bad.yaml", "--json").stdout)
+    assert [len(found["problems"]), [notice["path"] for notice in found["notices"]]] == [
+        1,
+        ["exporters.debug.verbosity"],
+    ]
+
+
 def test_validate_applies_what_was_set_on_the_command_line(ottery, tmp_path):
     (tmp_path / "good.yaml").write_text(GOOD)
     result = ottery("validate", "-c", "good.yaml", "--set", "exporters.debug.verbosity=louder")

@@ -229,3 +229,17 @@ def test_a_batch_processor(loading, base, blocks, gathering, notice):
     assert loaded.pipelines["traces"].processors == ("filter",)
     assert set(loaded.processors) == {"filter"}
     assert [found.text for found in loaded.notices] == [f"processors.batch: {notice}"]
+
+
+def test_a_type_that_was_replaced_is_answered_with_its_successor(loading, base):
+    text = base.replace("nothing", "logging")
+    assert loading.problems(text) == [
+        '1.yaml:6:3 exporters.logging: unknown type logging of exporters, did you mean "debug"?'
+    ]
+
+
+def test_an_unknown_connector_is_one_problem(loading, base):
+    text = base.replace("[nothing]", "[nothing, bridg]").replace("service:\n", "connectors: {bridg: }\nservice:\n")
+    assert loading.problems(text) == [
+        '1.yaml:7:14 connectors.bridg: unknown type bridg of connectors, did you mean "bridge"?'
+    ]
