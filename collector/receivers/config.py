@@ -141,8 +141,8 @@ class GrpcServerConfig(_ServerConfig):
     endpoint: str = "localhost:4317"
     max_recv_msg_size_mib: Annotated[int, _or_default(64), Field(gt=0, lt=2048)] = 64
     """Largest request, before and after decompression."""
-    max_concurrent_streams: int = Field(0, ge=0)
-    """Requests under way on one connection; 0 is no limit."""
+    max_concurrent_streams: Annotated[int, _or_default(100), Field(gt=0)] = 100
+    """Requests under way on one connection. Without a limit, a client that opens and resets them shuts others out."""
     keepalive: Keepalive = Keepalive()
     auth: Authenticator = None
     read_buffer_size: Annotated[int, Inert("gRPC's core sizes its buffers itself")] = 512 * 1024

@@ -192,11 +192,10 @@ def _options(config: GrpcServerConfig) -> list[tuple[str, int]]:
     options = {
         "grpc.max_receive_message_length": config.max_recv_msg_size_mib * MEBIBYTE,
         "grpc.max_send_message_length": _RESPONSE_LIMIT,
+        "grpc.max_concurrent_streams": config.max_concurrent_streams,
         "grpc.so_reuseport": int(config.so_reuseport),
         "grpc.keepalive_permit_without_calls": int(policy.permit_without_stream),
         "grpc.server_handshake_timeout_ms": _HANDSHAKE_TIMEOUT_MS,
     }
     options |= {name: round(seconds * 1000) for name, seconds in milliseconds.items() if seconds}
-    if config.max_concurrent_streams:
-        options["grpc.max_concurrent_streams"] = config.max_concurrent_streams
     return list(options.items())

@@ -45,8 +45,9 @@ class Running:
             base_url=f"http://{self.http_host}", timeout=20, trust_env=False, verify=False, **options
         )
 
-    def channel(self, **options):
-        return grpc.aio.insecure_channel(self.grpc_target, **options)
+    def channel(self, options=(), **more):
+        own_connection = ("grpc.use_local_subchannel_pool", 1)
+        return grpc.aio.insecure_channel(self.grpc_target, [own_connection, *options], **more)
 
     def requests(self, transport, outcome):
         labels = {"receiver": "otlp", "transport": transport, "outcome": outcome}

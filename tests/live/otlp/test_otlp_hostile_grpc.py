@@ -1,0 +1,220 @@
+"""What strangers send over gRPC: each gets the right answer or the end of its connection, and a good client beside
+them is served.
+"""
+
+import asyncio
+import gzip
+import zlib
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from hpack import Encoder
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    HeadersFrame,
+    PingFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+
+from collector.api import Signal
+from collector.testing import sample_request
+from tests.live.otlp.frames import Http2, grpc_message, http2
+from tests.live.otlp.raw import drop, served_beside
+
+SECRET = b"SECRET"
+SPAN = sample_request(Signal.TRACES, 1)
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SettingsFrame(0).serialize()
+HEADERS = Encoder().encode(Http2(None, None).headers(), huffman=False)
+MEBIBYTE = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_told(capfd):
+    """Hold the process to its silence: no traceback and no payload, on any output."""
+    yield
+    output = "".join(capfd.readouterr())
+    assert "Traceback" not in output
+    assert SECRET.decode() not in output
+
+
+# Messages that are not what gRPC frames, on a connection that goes on.
+MESSAGES = [
+    pytest.param(grpc_message(SPAN[:-3]), {}, "3", id="truncated protobuf"),
+    pytest.param(grpc_message(SECRET * 100), {}, "3", id="noise"),
+    pytest.param(grpc_message(b"\x0b" * 10_000), {}, "3", id="groups in groups"),
+    pytest.param(b"\x00\xff\xff\xff\xff" + SPAN, {}, "8", id="a length over the limit"),
+    pytest.param(b"\x00\x00\x00\x00\x01" + SPAN, {}, "3", id="a length that is too small"),
+    pytest.param(b"\x01" + grpc_message(SPAN)[1:], {}, "13", id="compressed, but not how"),
+    pytest.param(
+        grpc_message(gzip.compress(SPAN)[:-9], compressed=True), {"grpc_encoding": "gzip"}, "13", id="truncated gzip"
+    ),
+    pytest.param(
+        grpc_message(SECRET * 100, compressed=True), {"grpc_encoding": "gzip"}, "13", id="noise under the name gzip"
+    ),
+    pytest.param(
+        grpc_message(gzip.compress(bytes(8 * MEBIBYTE)), compressed=True),
+        {"grpc_encoding": "gzip"},
+        "8",
+        id="a zip bomb: gzip",
+    ),
+    pytest.param(
+        grpc_message(zlib.compress(bytes(8 * MEBIBYTE)), compressed=True),
+        {"grpc_encoding": "deflate"},
+        "8",
+        id="a zip bomb: deflate",
+    ),
+    pytest.param(grpc_message(SPAN), {"path": "/SECRET"}, "12", id="a path that is no method"),
+]
+
+
+@pytest.mark.parametrize(("message", "headers", "status"), MESSAGES)
+async def test_a_message_that_is_no_request_has_its_code_and_its_connection_goes_on(
+    start_otlp, message, headers, status
+):
+    async with (
+        start_otlp(grpc={"max_recv_msg_size_mib": 1}) as otlp,
+        served_beside(otlp, grpc=True),
+        http2(otlp.grpc_target) as client,
+    ):
+        answer = await client.call(message, **headers)
+        assert (answer["grpc-status"], SECRET.decode() in answer["grpc-message"]) == (status, False)
+        again = await client.call(grpc_message(b""))
+        assert again["grpc-status"] == "0"
+        assert otlp.log.lines == []
+
+
+# gRPC's core leaves these without an answer; what they hold goes with their connection.
+NO_MESSAGE = [
+    pytest.param(b"", id="no message"),
+    pytest.param(b"\x00\x00", id="half of a message's head"),
+    pytest.param(b"\x00\x00\x10\x00\x00" + SPAN, id="half of a message"),
+]
+
+
+@pytest.mark.parametrize("body", NO_MESSAGE)
+async def test_a_request_without_its_message_holds_up_nobody(otlp, body):
+    async with served_beside(otlp, grpc=True), http2(otlp.grpc_target) as client:
+        for _ in range(20):
+            stream = client.h2.get_next_available_stream_id()
+            client.h2.send_headers(stream, client.headers())
+            client.h2.send_data(stream, body, end_stream=True)
+        await client.flush()
+        assert (await client.call(grpc_message(b"")))["grpc-status"] == "0"
+    assert otlp.log.lines == []
+
+
+@asynccontextmanager
+async def connected(otlp):
+    host, _, port = otlp.grpc_target.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        yield reader, writer
+    finally:
+        await drop(writer)
+
+
+async def write(writer, data, times=1):
+    """Write as long as the server reads."""
+    try:
+        async with asyncio.timeout(5):
+            for number in range(times):
+                writer.write(data(number) if callable(data) else data)
+                await writer.drain()
+    except (ConnectionError, TimeoutError):
+        pass
+
+
+async def read_to_end(reader):
+    try:
+        async with asyncio.timeout(5):
+            return await reader.read()
+    except ConnectionError:
+        return b""
+
+
+# What is not HTTP/2 ends its connection.
+NOT_HTTP2 = [
+    pytest.param(b"GET / HTTP/1.1\r\nHost: SECRET\r\n\r\n", id="HTTP/1.1"),
+    pytest.param(b"\x16\x03\x01\x02\x00\x01" + bytes(100), id="TLS"),
+    pytest.param(SECRET * 100, id="noise"),
+    pytest.param(PREFACE + b"\xff\xff\xff\x00\x00\x00\x00\x00\x01", id="a frame of 16 MiB"),
+    pytest.param(PREFACE + WindowUpdateFrame(0, window_increment=1).serialize()[:-4] + bytes(4), id="a window of 0"),
+    pytest.param(PREFACE + HeadersFrame(1, b"\xff" * 50, flags=["END_HEADERS"]).serialize(), id="headers: noise"),
+    pytest.param(
+        PREFACE + HeadersFrame(1, b"").serialize() + ContinuationFrame(1, b"").serialize() * 1000,
+        id="headers that go on and on, empty",
+    ),
+]
+
+
+@pytest.mark.parametrize("data", NOT_HTTP2)
+async def test_what_is_not_http2_ends_its_connection(otlp, data):
+    async with served_beside(otlp, grpc=True), connected(otlp) as (reader, writer):
+        await write(writer, data)
+        assert SECRET not in await read_to_end(reader)
+    assert otlp.log.lines == []
+
+
+def opened(number):
+    """Return a request without its message."""
+    return HeadersFrame(2 * number + 1, HEADERS, flags=["END_HEADERS"]).serialize()
+
+
+def opened_and_reset(number):
+    return opened(number) + RstStreamFrame(2 * number + 1, error_code=8).serialize()
+
+
+def half_a_message(number):
+    return opened(number) + DataFrame(2 * number + 1, b"\x00\x03\xff\xff\xff" + bytes(16_000)).serialize()
+
+
+FLOODS = [
+    pytest.param(opened_and_reset, 5000, id="rapid reset"),
+    pytest.param(opened, 5000, id="requests without a message"),
+    pytest.param(half_a_message, 1000, id="requests with half a message of 64 MiB"),
+    pytest.param(PingFrame(0, opaque_data=SECRET + b"12").serialize() * 100, 100, id="pings"),
+    pytest.param(SettingsFrame(0, settings={4: 65535}).serialize() * 100, 100, id="settings"),
+    pytest.param(WindowUpdateFrame(0, window_increment=1).serialize() * 100, 100, id="window updates"),
+    pytest.param(b"\x00\x00\x01\xee\x00\x00\x00\x00\x00x" * 100, 100, id="frames of an unknown type"),
+    pytest.param(DataFrame(1, b"").serialize() * 100, 100, id="empty data of no request"),
+]
+
+
+@pytest.mark.parametrize(("data", "times"), FLOODS)
+async def test_a_flood_over_one_connection_does_not_shut_others_out(otlp, data, times):
+    async with connected(otlp) as (reader, writer):
+        async with served_beside(otlp, grpc=True), asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(read_and_forget(reader))
+            await write(writer, PREFACE)
+            await write(writer, data, times)
+            reading.cancel()
+        async with served_beside(otlp, grpc=True):
+            pass
+    assert otlp.log.lines == []
+
+
+async def read_and_forget(reader):
+    try:
+        while await reader.read(65536):
+            pass
+    except ConnectionError:
+        pass
+
+
+async def test_headers_without_an_end_are_not_kept(otlp):
+    block = b"\x00\x01x\x64" + b"a" * 100
+    async with served_beside(otlp, grpc=True), connected(otlp) as (_, writer):
+        await write(writer, PREFACE + HeadersFrame(1, block).serialize())
+        await write(writer, ContinuationFrame(1, block * (16_000 // len(block))).serialize(), 200)
+
+
+async def test_a_crowd_of_silent_connections_does_not_shut_others_out(otlp):
+    async with AsyncExitStack() as crowd:
+        for number in range(200):
+            _, writer = await crowd.enter_async_context(connected(otlp))
+            writer.write(PREFACE if number % 2 else b"")
+        async with served_beside(otlp, grpc=True):
+            pass
