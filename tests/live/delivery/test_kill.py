@@ -1,0 +1,32 @@
+"""Ottery is killed at random moments, under load, and nothing that was answered is missing."""
+
+import os
+import random
+import time
+
+import kit
+
+from collector.delivery.disk.places import PlaceFile
+
+KILLS = int(os.environ.get("OTTERY_TEST_KILLS", "50"))
+
+
+def _place(collector):
+    return PlaceFile(collector.directory / "traces" / "otlp_http.cursor", sync=False).load()
+
+
+def test_killed_at_random_moments_nothing_answered_is_lost_and_the_ledger_balances(collector, sink):
+    chance = random.Random(4)
+    collector.start()
+    load = kit.Load(collector.port)
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.0, 0.12))  # the random moment is the subject of the test
+        collector.kill()
+        collector.start()
+    load.stop()
+    kit.eventually(lambda: load.answered <= sink.seen.keys(), lambda: f"{len(load.answered - sink.seen.keys())} lost")
+    assert collector.stop() == 0
+    place = _place(collector)
+    assert (place.flight, place.outcomes["stored"]) == ({}, place.taken.items - place.origin.items)
+    assert set(place.outcomes) == {"stored"}
+    assert len(load.answered) > 10 * KILLS
