@@ -368,7 +368,7 @@ class DiskLog:
             seal = partial(self._writer.seal, self.end, self.total)
             await self._last(asyncio.get_running_loop().run_in_executor(self._threads["write"], seal))
         for thread in self._threads.values():
-            thread.shutdown(wait=False)
+            await asyncio.to_thread(thread.shutdown)
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
