@@ -19,7 +19,7 @@ def read_block(model: type[ModelT], node: Node, path: Path, findings: Findings) 
     """Return the model of a block, or None when something in it is wrong, which is then in the findings.
 
     An empty value (`batch:`) stands for a block of defaults, and for the default where a plain value belongs.
-    A number or boolean that came from a variable counts as text where text is expected.
+    What came from a variable or a file counts as text where text is expected, whatever it reads like.
     """
     if isinstance(node, Scalar) and node.value is None:
         node = Block(node.place)
@@ -75,6 +75,8 @@ def _prepare(annotation: Any, node: Node) -> Any:
         inner = types[0] if types else shape.element(annotation, key)
         if not (isinstance(entry.node, Scalar) and entry.node.value is None):
             data[key] = _prepare(inner, entry.node)
+        elif entry.node.written and entry.node.text and shape.takes_text(inner):
+            data[key] = entry.node.text
         elif any(shape.models_in(inner)):
             data[key] = {}
         elif not types or shape.allows_null(inner):
@@ -87,7 +89,7 @@ def _restore_text(error: ValidationError, data: Any, node: Node) -> bool:
     restored = False
     for item in error.errors(include_url=False):
         path, found, _ = find(node, item["loc"])
-        if item["type"] == "string_type" and path and isinstance(found, Scalar) and found.written:
+        if item["type"] == "string_type" and path and found.written:
             holder = data
             for part in path[:-1]:
                 holder = holder[part]

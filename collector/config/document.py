@@ -36,7 +36,10 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A typed value. `text` is how it was spelt; `written` is the reference it came from, such as `${env:PORT}`."""
+    """A typed value. `text` is how it was spelt; `written` is the reference it came from, such as `${env:PORT}`.
+
+    Blocks and lists that came from a reference have both as well: a password may read like YAML.
+    """
 
     place: Place
     value: Any
@@ -58,6 +61,8 @@ class Block:
 
     place: Place
     entries: Mapping[str, Entry] = field(default_factory=dict)
+    text: str = ""
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class Items:
 
     place: Place
     nodes: tuple[Node, ...] = ()
+    text: str = ""
+    written: str = ""
 
 
 Node = Scalar | Block | Items

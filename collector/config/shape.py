@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterator
 from typing import Annotated, Any, Union
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from collector.config.problems import Path
@@ -39,6 +39,16 @@ def allows_null(annotation: Any) -> bool:
     if origin is Annotated:
         return allows_null(typing.get_args(annotation)[0])
     return annotation in (None, types.NoneType, Any)
+
+
+def takes_text(annotation: Any) -> bool:
+    """Tell whether text is a value of this type."""
+    origin = typing.get_origin(annotation)
+    if origin in (Union, types.UnionType):
+        return any(map(takes_text, typing.get_args(annotation)))
+    if origin is Annotated:
+        return takes_text(typing.get_args(annotation)[0])
+    return annotation in (str, SecretStr)
 
 
 def element(annotation: Any, part: str | int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from typing import Final
 
@@ -61,7 +62,7 @@ def merge(base: Block, over: Block) -> Block:
         if isinstance(below, Block) and isinstance(above, Block):
             above = merge(below, above)
         entries[key] = Entry(entry.place, above)
-    return Block(over.place, entries)
+    return replace(over, entries=entries)
 
 
 def _read_one(source: str, environ: Mapping[str, str], findings: Findings) -> Block:

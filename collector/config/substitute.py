@@ -83,12 +83,12 @@ class _Substitution:
         except Broken:
             value = Scalar(node.place, text, text)
         if isinstance(value, Scalar):
-            return _keep_text(value, text.removesuffix("\n").removesuffix("\r"), node)
+            return _keep_text(value, text, node)
         self.findings.problems.extend(findings.problems)
         if target in self.files or len(self.files) >= _MAX_NESTING:
             self.findings.problem(node.place, path, f"the file {target} includes itself, or files are nested too deep")
             return Scalar(node.place, None, "")
-        return replace(self, files=(*self.files, target)).node(value, path)
+        return _keep_text(replace(self, files=(*self.files, target)).node(value, path), text, node)
 
     def _text(self, text: str, place: Place, path: Path, depth: int) -> str:
         parts: list[str] = []
@@ -142,7 +142,7 @@ class _Substitution:
 
     def _file(self, target: str, place: Place, path: Path) -> str | None:
         try:
-            return read_text(target)
+            return read_text(target).removesuffix("\n").removesuffix("\r")
         except (OSError, ValueError) as error:
             self.findings.problem(place, path, f"the file {target} cannot be read: {reason(error)}")
             return None
@@ -173,6 +173,6 @@ def _closing(text: str, start: int) -> int:
 
 def _keep_text(value: Node, text: str, node: Scalar) -> Node:
     if not isinstance(value, Scalar):
-        return value
+        return replace(value, text=text, written=node.value)
     typed = text if isinstance(value.value, str) else value.value
     return Scalar(node.place, typed, text, written=node.value)
