@@ -1,4 +1,7 @@
-"""An OTLP receiver in this process, on real sockets, with consumers that record. Every test runs on both event loops."""
+"""An OTLP receiver in this process, on real sockets, with consumers that record.
+
+Every test runs on both event loops, but those of whole SDKs, which take seconds each.
+"""
 
 import asyncio
 import contextlib
@@ -17,7 +20,8 @@ from collector.testing import RecordingConsumer, RecordingLog, RecordingMetrics,
 
 
 def pytest_asyncio_loop_factories(config, item):
-    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    loops = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    return {"uvloop": loops["uvloop"]} if "sdk" in item.path.name else loops
 
 
 @dataclass
