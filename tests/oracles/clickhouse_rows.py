@@ -1,6 +1,7 @@
 """The rows of collector-contrib's tables, worked out from OTLP messages alone: one message field after the other.
 
-Times are integers: nanoseconds for DateTime64, seconds for DateTime. `NaN` is written as text, so that rows compare.
+Times are nanoseconds; `fitted` brings rows to what the columns of a table can hold. `NaN` is written as text, so that
+rows compare.
 """
 
 import base64
@@ -94,8 +95,15 @@ def first_time(*times: int) -> int:
     return min(next(time for time in times if time), LATEST)
 
 
-def seconds(nanoseconds: int) -> int:
-    return min(nanoseconds, LATEST) // 10**9
+def fitted(rows: list[dict], layout: dict[str, str]) -> list[dict]:
+    """The columns that a table of `layout` (name to ClickHouse type) has, in their precision."""
+    return [{name: _fitted(row[name], layout[name]) for name in row if name in layout} for row in rows]
+
+
+def _fitted(value, kind: str):
+    if "DateTime" in kind and "DateTime64" not in kind:
+        return [time // 10**9 for time in value] if isinstance(value, list) else value // 10**9
+    return value
 
 
 def traces(message, received_at: int):
@@ -185,8 +193,8 @@ def metrics(message, received_at: int):
                             "MetricDescription": metric.description,
                             "MetricUnit": metric.unit,
                             "Attributes": texts(point.attributes),
-                            "StartTimeUnix": seconds(point.start_time_unix_nano),
-                            "TimeUnix": seconds(first_time(point.time_unix_nano, received_at)),
+                            "StartTimeUnix": min(point.start_time_unix_nano, LATEST),
+                            "TimeUnix": first_time(point.time_unix_nano, received_at),
                             "Flags": point.flags,
                             **_values(kind, data, point),
                         },
@@ -236,7 +244,7 @@ def _value(point):
 def _exemplars(exemplars):
     return {
         "Exemplars.FilteredAttributes": [texts(exemplar.filtered_attributes) for exemplar in exemplars],
-        "Exemplars.TimeUnix": [seconds(exemplar.time_unix_nano) for exemplar in exemplars],
+        "Exemplars.TimeUnix": [min(exemplar.time_unix_nano, LATEST) for exemplar in exemplars],
         "Exemplars.Value": [_value(exemplar) for exemplar in exemplars],
         "Exemplars.SpanId": [exemplar.span_id.hex() for exemplar in exemplars],
         "Exemplars.TraceId": [exemplar.trace_id.hex() for exemplar in exemplars],
