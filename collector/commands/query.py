@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ def _connected(url: str) -> Iterator[Client]:
         from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415 - as above
     except ImportError as error:
         raise Failed("a query needs clickhouse-connect: pip install 'ottery[clickhouse]'") from error
+    logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())  # what it knows is in its exceptions
     place, options = _options(url)
     try:
         client = clickhouse_connect.get_client(**options)

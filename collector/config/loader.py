@@ -36,6 +36,8 @@ def load(
     findings = Findings()
     environ = os.environ if environ is None else environ
     base = [default_source(environ, findings)] if all(source.startswith(SET) for source in sources) else []
+    if findings.problems:
+        raise ConfigError(findings.problems)
     root = read([*base, *sources], environ, findings)
     if root is None:
         raise ConfigError(findings.problems, findings.notices)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import mmap
 import os
@@ -48,7 +49,7 @@ class Output:
         """
         if self._file >= 0:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        _make_directory(self._path.parent)
         file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
         try:
             self._regular = stat.S_ISREG(os.fstat(file).st_mode) and str(self._path.parent) not in _DEVICES
@@ -150,6 +151,13 @@ def _write(file: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(file, rest) :]
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
 
 
 def _sync_directory(path: Path) -> None:

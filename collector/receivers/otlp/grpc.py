@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from collector.api import Fatal, Settings, Signal
+from collector.http import bind
 from collector.receivers.addresses import grpc_target
 from collector.receivers.admission import Admission
 from collector.receivers.certificates import Certificates, Material
@@ -78,9 +79,9 @@ class OtlpGrpc:
                 certificates = Certificates(self._config.tls, self._settings.clock, self._settings.log)
                 port = server.add_secure_port(target, _credentials(certificates))
         except RuntimeError as error:
-            raise Fatal(
-                f"cannot listen on {self._config.endpoint}: the address is in use or not this machine's"
-            ) from error
+            if self._config.transport == "tcp":
+                bind(self._config.endpoint).close()  # gRPC does not tell why
+            raise Fatal(f"cannot listen on {self._config.endpoint}") from error
         return self._config.endpoint if self._config.transport == "unix" else f"{target.rpartition(':')[0]}:{port}"
 
     async def stop(self, grace: float) -> None:

@@ -310,7 +310,7 @@ async def test_a_pipe_is_written_as_it_is(tmp_path):
     ("make", "said"),
     [
         pytest.param(lambda path: path.mkdir(), "Is a directory; a file was expected", id="a directory"),
-        pytest.param(lambda path: path.parent.write_text(""), "File exists", id="a file for a directory"),
+        pytest.param(lambda path: path.parent.write_text(""), "Not a directory", id="a file for a directory"),
     ],
 )
 async def test_a_path_that_cannot_be_written_stops_the_start(tmp_path, make, said):
