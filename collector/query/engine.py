@@ -26,7 +26,7 @@ from collector.query.sql import (
     words,
 )
 from collector.query.statement import Answer, Query
-from collector.storage.engine import claimed_engine, connect_engine, statement_class
+from collector.storage.engine import claimed_engine, connect_engine, engine_path, open_engine, statement_class
 
 _HELD: Final = 1 << 20
 """Bytes of a result that are gathered before its beginning is sent: a query that fails late still gets its status."""
@@ -77,12 +77,12 @@ class Engine:
         if path is None:
             raise Failure(210, "NETWORK_ERROR", "no exporter of this process has opened its embedded engine yet", 503)
         try:
-            anchor = connect_engine(path)
+            anchor = open_engine(path)
         except Fatal as error:
             raise Failure(210, "NETWORK_ERROR", str(error), 503) from error
         version, timezone, host = _cells(anchor, "SELECT version(), timezone(), hostName()")
         guard = Guard(_cells(anchor, "SELECT name FROM system.table_functions"))
-        return About(path, version, timezone, host, guard, anchor)
+        return About(engine_path(path), version, timezone, host, guard, anchor)
 
     def close(self) -> None:
         """Let go of the engine. Safe twice."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,7 @@ from collector.api.errors import Fatal
 MEMORY = ":memory:"
 
 _latest: list[str] = []
+_opening = Lock()
 
 
 def engine_path(path: str) -> str:
@@ -33,31 +35,52 @@ def load_engine() -> ModuleType:
         raise Fatal("the embedded engine is not installed; run: pip install 'ottery[embedded]'") from error
 
 
-def claim_engine(path: str) -> str:
-    """Say on which path this process opens its engine; the path is returned in its one spelling."""
-    claimed = engine_path(path)
-    _latest[:] = [claimed]
-    return claimed
-
-
 def claimed_engine() -> str | None:
-    """Return the path that was claimed last, or None before anybody claimed one."""
+    """Return the path that was opened last in this process, or None before any was."""
     return _latest[0] if _latest else None
 
 
-def connect_engine(path: str) -> Any:
-    """Return a new handle: a `chdb` connection with a session of its own, for one call at a time.
+def open_engine(path: str) -> Any:
+    """Open the engine and return a handle that keeps it up; close it to let go.
 
-    A handle costs a tenth of a millisecond. The engine ends with its last handle. Raises Fatal where it cannot be
-    opened: when this process has one on another path, or another process has one on this path.
+    Every part of a process that uses the engine opens it before its first other handle. Raises Fatal where it cannot
+    be opened: when this process has one on another path, or another process has it on this one.
     """
-    claimed = claim_engine(path)
+    claimed = engine_path(path)
     if claimed != MEMORY:
         Path(claimed).mkdir(parents=True, exist_ok=True)
+    with _opening:
+        handle = connect_engine(claimed)
+        _leave_only_tables(handle)
+        _latest[:] = [claimed]
+    return handle
+
+
+def connect_engine(path: str) -> Any:
+    """Return a new handle, a `chdb` connection with a session of its own for one call at a time.
+
+    A handle costs a tenth of a millisecond; the engine ends with its last one. Raises Fatal as `open_engine` does.
+    """
     try:
-        return load_engine().connect(claimed)
+        return load_engine().connect(path)
     except RuntimeError as error:
-        raise Fatal(f"the embedded engine cannot be opened on {claimed}: {error}") from error
+        raise Fatal(
+            f"the embedded engine cannot be opened on {path}, or another process has it open: {error}"
+        ) from error
+
+
+def _leave_only_tables(handle: Any) -> None:
+    """Give the database `default` no way to files.
+
+    chDB lays it over the file system: `SELECT * FROM "/etc/passwd"` is a table there, and one that was read once is
+    shown even to those who may not. The tables lie in an ordinary database beneath, which takes its place here and is
+    the same to everybody who opens the directory without us.
+    """
+    found = handle.query("SELECT engine, uuid FROM system.databases WHERE name = 'default'", "TSV").bytes().decode()
+    engine, identifier = found.split()
+    if engine == "Overlay":
+        handle.query("DETACH DATABASE default")
+        handle.query(f"ATTACH DATABASE default UUID '{identifier}' ENGINE = Atomic")
 
 
 def statement_class(handle: Any, sql: str) -> tuple[int, str]:

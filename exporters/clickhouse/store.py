@@ -12,12 +12,13 @@ from typing import Any, Protocol, TypeVar
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError
 from clickhouse_connect.driver.httputil import get_pool_manager
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
+from collector.api import Fatal
 from collector.api.config import parse_duration
-from collector.storage.engine import claim_engine, load_engine
+from collector.storage.engine import load_engine, open_engine
 from exporters.clickhouse.config import ClickHouseConfig
 from exporters.clickhouse.endpoint import Endpoint, Host
 
@@ -53,6 +54,8 @@ class EmbeddedStore:
         self._target = target
         self._idle: LifoQueue[Client] = LifoQueue()
         self._clients: list[Client] = []
+        self._opening = Lock()
+        self._engine: Any = None
 
     def run(self, call: Callable[[Client], T], key: str = "") -> T:  # noqa: ARG002 - there is one engine
         with self._lease() as client:
@@ -63,16 +66,28 @@ class EmbeddedStore:
         try:
             client = self._idle.get_nowait()
         except Empty:
-            client = clickhouse_connect.get_client(interface="chdb", path=claim_engine(self._target.path))
+            self._open()
+            client = clickhouse_connect.get_client(interface="chdb", path=self._target.path)
             self._clients.append(client)
         try:
             yield client
         finally:
             self._idle.put(client)
 
+    def _open(self) -> None:
+        with self._opening:
+            if self._engine is None:
+                try:
+                    self._engine = open_engine(self._target.path)
+                except Fatal as error:
+                    raise ProgrammingError(str(error)) from error
+
     def close(self) -> None:
         while self._clients:
             self._clients.pop().close()
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
 
 
 class HttpStore:
@@ -87,7 +102,8 @@ class HttpStore:
         self._spread = config.strategy != "in_order"
         self._clients: dict[Host, Client] = {}
         self._lock = Lock()
-        self._pool = get_pool_manager(maxsize=config.sending_queue.num_consumers, block=False, **_pool(target, config))
+        threads = config.sending_queue.num_consumers + 1  # and the one that makes contact
+        self._pool = get_pool_manager(maxsize=threads, block=False, **_pool(target, config))
 
     def run(self, call: Callable[[Client], T], key: str = "") -> T:
         *others, last = self._order(key)

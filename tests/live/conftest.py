@@ -16,10 +16,11 @@ _pause = threading.Event()
 
 
 class ClickHouse:
-    """A writable server on a port of its own. `restart` after `stop` or `kill` finds the same data on the same port."""
+    """A server on a port of its own. `start` after `stop` or `kill` finds the same data on the same port."""
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path, *, writable=True):
         self.directory = directory
+        self.options = ["--writable"] if writable else []
         with socket.create_server(("127.0.0.1", 0)) as bound:
             self.port = bound.getsockname()[1]
         self.host = "localhost"
@@ -28,9 +29,9 @@ class ClickHouse:
         self._process = None
         self._client = None
 
-    def start(self, *options):
+    def start(self):
         command = [sys.executable, "-m", "collector.query.server", "--path", str(self.directory / "data")]
-        command += ["--port", str(self.port), "--writable", *options]
+        command += ["--port", str(self.port), *self.options]
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=output, cwd=self.directory)
         end = time.monotonic() + _LIMIT
@@ -75,7 +76,14 @@ class ClickHouse:
         self._end(self._process.kill)
 
     def restart(self):
+        """Start it again on the same data, ended or not."""
+        if self.runs:
+            self.stop()
         self.start()
+
+    @property
+    def runs(self):
+        return self._process is not None and self._process.poll() is None
 
     def _end(self, end):
         if self._client is not None:
@@ -86,21 +94,32 @@ class ClickHouse:
 
 
 @pytest.fixture(scope="session")
-def clickhouse(tmp_path_factory):
+def serve_clickhouse():
+    """A function of a directory that starts a server; all of them end with the session."""
+    pytest.importorskip("chdb", reason="the embedded engine is not installed: pip install 'ottery[embedded]'")
+    servers = []
+
+    def serve(directory, **options):
+        servers.append(ClickHouse(directory, **options))
+        servers[-1].start()
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        if server.runs:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def clickhouse(serve_clickhouse, tmp_path_factory):
     """One server for the whole session; a test makes tables or a database of its own."""
-    yield from _served(tmp_path_factory.mktemp("clickhouse"))
+    return serve_clickhouse(tmp_path_factory.mktemp("clickhouse"))
 
 
 @pytest.fixture
-def own_clickhouse(tmp_path):
+def own_clickhouse(serve_clickhouse, tmp_path):
     """A server for one test, which may stop, kill and restart it."""
-    yield from _served(tmp_path)
-
-
-def _served(directory):
-    pytest.importorskip("chdb", reason="the embedded engine is not installed: pip install 'ottery[embedded]'")
-    server = ClickHouse(directory)
-    server.start()
+    server = serve_clickhouse(tmp_path)
     yield server
-    if server._process.poll() is None:
+    if server.runs:
         server.stop()
