@@ -70,7 +70,9 @@ class Sink:
         protocol = int(parameters.get("client_protocol_version", "0"))
         if protocol >= _CLICKHOUSE_GO:
             return self._answer_go(query, protocol, framed=parameters.get("compress") == "1")
-        return bytes(self.session.query(query, parameters.get("default_format", "TabSeparated")).bytes())
+        placeholders = {name[6:]: value for name, value in parameters.items() if name.startswith("param_")}
+        answer = self.session.query(query, parameters.get("default_format", "TabSeparated"), params=placeholders)
+        return bytes(answer.bytes())
 
     def _answer_go(self, query: str, protocol: int, *, framed: bool) -> bytes:
         from benchmarks.native_format import encode, frame  # noqa: PLC0415 - its hash is there only with the peers
