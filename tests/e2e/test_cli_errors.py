@@ -142,3 +142,32 @@ def test_a_place_where_nothing_answers_is_told_with_what_to_do(tmp_path, argumen
     code, lines = run(tmp_path, *arguments)
     assert (code, len(lines)) == (1, 1)
     assert lines[0].startswith(f"ottery: {said}")
+
+
+ELSEWHERE = [
+    part
+    for place in (
+        "receivers.otlp.protocols.grpc.endpoint",
+        "receivers.otlp.protocols.http.endpoint",
+        "extensions.health_check.endpoint",
+        "extensions.clickhouse_server.endpoint",
+        "service.telemetry.metrics.address",
+    )
+    for part in ("--set", f"{place}=127.0.0.1:0")
+]
+"""The built-in default, on ports that nobody uses."""
+
+
+def test_a_data_directory_that_cannot_be_used_is_named(tmp_path):
+    (tmp_path / "data").touch()
+    code, lines = run(tmp_path, "run", *ELSEWHERE)
+    assert code == 1
+    assert "data/delivery/traces cannot be used: Not a directory; " in lines[-1]
+
+
+def test_a_data_directory_that_another_ottery_uses_is_named(tmp_path, ottery):
+    ottery.arguments = [*ELSEWHERE, "--set", f"extensions.health_check.endpoint=127.0.0.1:{ottery.health}"]
+    ottery.start()
+    code, lines = run(tmp_path, "run", *ELSEWHERE)
+    assert code == 1
+    assert "data/delivery/traces is in use by another process; stop that one, or give each its own" in lines[-1]
