@@ -24,6 +24,7 @@ _RETRYABLE_CODES = frozenset(
 _RETRYABLE_STATUS = frozenset({429, 502, 503, 504})
 _ABOUT_ROWS = frozenset({_CODE.INVALID_ARGUMENT, _CODE.RESOURCE_EXHAUSTED, 400, 413})
 _LONGEST_MESSAGE = 500
+_LONGEST_DELAY = 3600.0
 
 RESPONSES: dict[Signal, type[Message]] = {
     Signal.TRACES: ExportTraceServiceResponse,
@@ -73,7 +74,7 @@ def _retry_info(trailers: Iterable[tuple[str, str | bytes]]) -> float | None:
             for detail in details:
                 info = error_details_pb2.RetryInfo()
                 if detail.Unpack(info):
-                    return float(info.retry_delay.seconds + info.retry_delay.nanos / 1e9)
+                    return _bounded(info.retry_delay.seconds + info.retry_delay.nanos / 1e9)
         except DecodeError:
             return None
     return None
@@ -90,12 +91,18 @@ def of_http(status: int, retry_after: str | None, body: bytes, content_type: str
 def _delay(retry_after: str | None) -> float | None:
     if not retry_after:
         return None
-    if retry_after.strip().isdigit():
-        return float(retry_after)
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return _bounded(float(text))
     try:
-        return max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)
-    except ValueError:
+        return _bounded(parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
         return None
+
+
+def _bounded(delay: float) -> float:
+    """Return a server's wish for a delay, but no absurd one."""
+    return min(max(delay, 0.0), _LONGEST_DELAY)
 
 
 def _status_message(body: bytes, content_type: str) -> str:

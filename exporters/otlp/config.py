@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from collector.api import ConfigModel, Duration, ExporterConfig, Signal
+
+
+def _no_authenticator(value: Any) -> None:
+    if value:
+        raise ValueError("there are no authenticator extensions; use headers, or a certificate (tls.cert_file)")
+
+
+Authenticator = Annotated[None, BeforeValidator(_no_authenticator)]
 
 
 class ClientTls(ConfigModel):
@@ -76,6 +84,13 @@ class GrpcConfig(ExporterConfig):
     """Wait for a connection, up to `timeout`, instead of failing at once."""
     authority: str = ""
     """Value of the `:authority` header."""
+    balancer_name: Literal["round_robin", "pick_first"] = "round_robin"
+    """How requests spread over the addresses of one name."""
+    auth: Authenticator = None
+    read_buffer_size: int = 0
+    """Accepted for compatibility: gRPC's core sizes its buffers itself."""
+    write_buffer_size: int = 0
+    """Accepted for compatibility."""
 
     @property
     def targets(self) -> list[str]:
@@ -86,6 +101,12 @@ class GrpcConfig(ExporterConfig):
     def plaintext(self) -> bool:
         """Whether connections go without TLS."""
         return self.tls.insecure or self.endpoint.startswith("http://")
+
+
+class Cookies(ConfigModel):
+    """`cookies`: whether those that a server sets are sent back, which ties us to one server behind a balancer."""
+
+    enabled: bool = False
 
 
 class HttpConfig(ExporterConfig):
@@ -111,6 +132,16 @@ class HttpConfig(ExporterConfig):
     """Connections that are kept open; 0 is no limit."""
     max_conns_per_host: int = Field(0, ge=0)
     """Connections at most; 0 is no limit."""
+    disable_keep_alives: bool = False
+    """Connect anew for every request."""
+    cookies: Cookies = Cookies()
+    auth: Authenticator = None
+    profiles_endpoint: str = ""
+    """Accepted for compatibility: there are no profiles."""
+    read_buffer_size: int = 0
+    """Accepted for compatibility."""
+    write_buffer_size: int = 0
+    """Accepted for compatibility."""
 
     @field_validator("endpoint", "traces_endpoint", "metrics_endpoint", "logs_endpoint")
     @classmethod

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from collector.api import Batch, Delivery, Fatal, Retryable, Settings, Signal
+from collector.api import Batch, Delivery, Fatal, Settings, Signal
 from exporters.otlp.answers import of_grpc, partial_success
 from exporters.otlp.config import GrpcConfig
 from exporters.otlp.partial import PartialSuccess
@@ -57,6 +57,7 @@ class GrpcExporter:
         options: list[tuple[str, str | int]] = [
             ("grpc.max_send_message_length", -1),
             ("grpc.max_receive_message_length", _RESPONSE_LIMIT),
+            ("grpc.lb_policy_name", config.balancer_name),
         ]
         if config.keepalive is not None:
             options += [
@@ -80,14 +81,7 @@ class GrpcExporter:
 
     async def push(self, delivery: Delivery) -> None:
         batch = delivery.batch
-        turns = self._calls[batch.signal]
-        number, call = turns.take()
-        try:
-            answer = await self._call(call, batch)
-        except Retryable:
-            turns.failed(number)
-            raise
-        turns.worked(number)
+        answer = await self._calls[batch.signal].send(lambda call: self._call(call, batch))
         self._partial.note(batch, *partial_success(batch.signal, answer))
 
     async def _call(self, call: UnaryUnaryMultiCallable[bytes, bytes], batch: Batch) -> bytes:

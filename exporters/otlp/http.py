@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 
 import httpx2
@@ -46,14 +47,12 @@ class HttpExporter:
             raise Fatal(f"tls: {config.tls.files} cannot be used: {error.strerror or error}") from error
         self._client = httpx2.AsyncClient(
             headers=headers,
+            cookies=CookieJar(None if config.cookies.enabled else DefaultCookiePolicy(allowed_domains=[])),
             verify=context,
             proxy=config.proxy_url,
             timeout=config.timeout or None,
             trust_env=config.proxy_url is None,
-            limits=httpx2.Limits(
-                max_connections=config.max_conns_per_host or None,
-                max_keepalive_connections=config.max_idle_conns or None,
-            ),
+            limits=_limits(config),
         )
 
     async def stop(self) -> None:
@@ -65,15 +64,9 @@ class HttpExporter:
         batch = delivery.batch
         if (turns := self._turns.get(batch.signal)) is None:
             raise Fatal(f"no endpoint for {batch.signal}: set endpoint or {batch.signal}_endpoint")
-        number, url = turns.take()
         body = await asyncio.to_thread(self._body, batch)
-        try:
-            rejected, message = await self._post(url, body, batch.signal)
-        except Retryable:
-            turns.failed(number)
-            raise
-        turns.worked(number)
-        self._partial.note(batch, rejected, message)
+        answer = await turns.send(lambda url: self._post(url, body, batch.signal))
+        self._partial.note(batch, *answer)
 
     def _body(self, batch: Batch) -> bytes:
         config, body = self._config, batch.otlp
@@ -100,6 +93,11 @@ class HttpExporter:
             return partial_success(signal, answer, json=self._config.encoding == "json")
         headers = response.headers
         raise of_http(response.status_code, headers.get("retry-after"), answer, headers.get("content-type", ""))
+
+
+def _limits(config: HttpConfig) -> httpx2.Limits:
+    kept = 0 if config.disable_keep_alives else config.max_idle_conns or None
+    return httpx2.Limits(max_connections=config.max_conns_per_host or None, max_keepalive_connections=kept)
 
 
 async def _read(response: httpx2.Response) -> bytes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from collector.api import Clock
+from collector.api import Clock, Retryable
 
 T = TypeVar("T")
+Answer = TypeVar("Answer")
 
 _REST = 5.0
 
@@ -20,6 +22,27 @@ class Turns(Generic[T]):
         self._clock = clock
         self._rests: dict[int, float] = {}
         self._next = 0
+
+    async def send(self, by: Callable[[T], Awaitable[Answer]]) -> Answer:
+        """Return what `by` returns for the member whose turn it is or, where that is Retryable, for another one.
+
+        Raises the last `Retryable` when every member had its try, and at once whatever else `by` raises.
+        """
+        for left in reversed(range(len(self._members))):
+            number, member = self.take()
+            try:
+                answer = await by(member)
+            except asyncio.CancelledError:
+                self.failed(number)
+                raise
+            except Retryable:
+                self.failed(number)
+                if not left:
+                    raise
+            else:
+                self.worked(number)
+                return answer
+        raise Retryable("there is no endpoint", kind="nowhere")
 
     def take(self) -> tuple[int, T]:
         """Return the number and the member whose turn it is."""

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from collector.api import ExporterConfig, Signal
+from exporters.otlp.config import GrpcConfig, HttpConfig
+
+PAGE = Path(__file__).parents[4] / "docs" / "exporters" / "otlp.md"
+KEYS = sorted({*GrpcConfig.model_fields, *HttpConfig.model_fields} - {*ExporterConfig.model_fields})
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="no docs beside the tests: they run on the built wheel")
+@pytest.mark.parametrize("key", KEYS)
+def test_the_page_names_every_key(key):
+    assert f"`{key}" in PAGE.read_text()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "targets", "plaintext"),
+    [
+        pytest.param("host:4317", ["host:4317"], False, id="bare"),
+        pytest.param("http://host:4317", ["host:4317"], True, id="http"),
+        pytest.param("https://a:1, https://b:2", ["a:1", "b:2"], False, id="several"),
+    ],
+)
+def test_a_grpc_endpoint_names_targets_and_whether_there_is_tls(endpoint, targets, plaintext):
+    config = GrpcConfig(endpoint=endpoint)
+    assert (config.targets, config.plaintext) == (targets, plaintext)
+
+
+def test_urls_are_the_base_with_the_path_of_otlp_or_the_signals_own():
+    config = HttpConfig(endpoint="http://a:1/, http://b:2/base", logs_endpoint="http://c:3/in")
+    assert config.urls(Signal.TRACES) == ["http://a:1/v1/traces", "http://b:2/base/v1/traces"]
+    assert config.urls(Signal.LOGS) == ["http://c:3/in"]
+
+
+def test_a_signal_may_have_nowhere_to_go():
+    assert HttpConfig(logs_endpoint="http://c:3/in").urls(Signal.TRACES) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "block", "words"),
+    [
+        pytest.param(HttpConfig, {}, "endpoint, or an endpoint for each signal, is needed", id="nowhere"),
+        pytest.param(HttpConfig, {"endpoint": "host:4318"}, "a URL such as https://collector:4318", id="no URL"),
+        pytest.param(GrpcConfig, {"endpoint": ""}, "at least 1 character", id="no endpoint"),
+        pytest.param(
+            GrpcConfig,
+            {"endpoint": "a:1", "auth": {"authenticator": "oauth2client"}},
+            "there are no authenticator extensions; use headers",
+            id="authenticator",
+        ),
+        pytest.param(
+            GrpcConfig, {"endpoint": "a:1", "compression": "zstd"}, "Input should be 'gzip', 'none' or ''", id="zstd"
+        ),
+        pytest.param(
+            HttpConfig,
+            {"endpoint": "http://a:1", "tls": {"cert_file": "x.pem"}},
+            "cert_file and key_file belong together",
+            id="half a certificate",
+        ),
+    ],
+)
+def test_what_cannot_work_is_an_error_that_says_so(model, block, words):
+    with pytest.raises(ValidationError, match=words):
+        model.model_validate(block)
