@@ -14,6 +14,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from collector.wire._python_to_json import IDS
 
 _INTEGER = re.compile(r"-?[0-9]+")
+_LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")  # int() refuses more than 4300 digits
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _BASE64 = re.compile(r"([A-Za-z0-9+/_-]*)={0,2}")
 _URL_ALPHABET = str.maketrans("+/", "-_")
@@ -92,7 +93,7 @@ def _parsed(text: str) -> int | float:
     number = float(text)
     if math.isinf(number):
         raise Wrong("a number was expected that a double can hold")
-    return int(text) if _INTEGER.fullmatch(text) else number
+    return int(_LEADING_ZEROS.sub("", text)) if _INTEGER.fullmatch(text) else number
 
 
 def _integer(field: FieldDescriptor, value: Any) -> int:

@@ -16,6 +16,7 @@ struct Inner {
     /// Address of the offending byte; compared with the address of the request to get the offset.
     at: Option<usize>,
     path: String,
+    size: bool,
 }
 
 impl Fault {
@@ -31,9 +32,17 @@ impl Fault {
         Self::new(reason, None)
     }
 
+    /// A fault of requests that are too large.
+    #[cold]
+    pub fn size(reason: impl Into<Cow<'static, str>>) -> Self {
+        let mut fault = Self::new(reason, None);
+        fault.0.size = true;
+        fault
+    }
+
     fn new(reason: impl Into<Cow<'static, str>>, at: Option<usize>) -> Self {
         let path = String::new();
-        Self(Box::new(Inner { reason: reason.into(), at, path }))
+        Self(Box::new(Inner { reason: reason.into(), at, path, size: false }))
     }
 
     /// The same fault, seen from the message that holds the field `name`.
@@ -59,15 +68,17 @@ impl Fault {
         &self.0.path
     }
 
-    /// What was wrong, where, for the sender of `request`.
+    /// Whether the request was too large, rather than wrong.
+    #[must_use]
+    pub fn is_size(&self) -> bool {
+        self.0.size
+    }
+
+    /// What was wrong, and at which byte, for the sender of `request`.
     #[must_use]
     pub fn reason(&self, request: &[u8]) -> String {
         let inner = &self.0;
-        let mut text = String::new();
-        if !inner.path.is_empty() {
-            let _ = write!(text, "{}: ", inner.path);
-        }
-        text.push_str(&inner.reason);
+        let mut text = inner.reason.clone().into_owned();
         let offset = inner.at.and_then(|at| at.checked_sub(request.as_ptr() as usize));
         if let Some(offset) = offset.filter(|offset| *offset <= request.len()) {
             let _ = write!(text, " at byte {offset}");

@@ -1,11 +1,14 @@
 //! The compiled OTLP codec of Ottery: wire bytes to Arrow columns and back.
 
+pub mod census;
 pub mod columns;
 pub mod context;
 pub mod decode;
+pub mod descriptor;
 pub mod encode;
 pub mod envelope;
 pub mod fault;
+pub mod json;
 pub mod logs;
 pub mod metrics;
 pub mod points;

@@ -10,6 +10,8 @@ use pyo3::types::{PyBytes, PyDict, PyType};
 use crate::context::{Counts, Limits};
 use crate::decode::{self as reading, Refused, Signal};
 use crate::encode as writing;
+use crate::fault::Fault;
+use crate::json;
 
 impl<'py> FromPyObject<'_, 'py> for Signal {
     type Error = PyErr;
@@ -37,14 +39,17 @@ impl<'py> FromPyObject<'_, 'py> for Limits {
     }
 }
 
-fn rejected(py: Python<'_>, reason: String, field: &str) -> PyErr {
+fn rejected(py: Python<'_>, fault: &Fault, bytes: &[u8]) -> PyErr {
     static REJECTED: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let raised = REJECTED.import(py, "collector.api.errors", "Rejected").and_then(|kind| kind.call1((reason, field)));
+    static TOO_LARGE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let (kind, name) = if fault.is_size() { (&TOO_LARGE, "TooLarge") } else { (&REJECTED, "Rejected") };
+    let raised =
+        kind.import(py, "collector.api.errors", name).and_then(|kind| kind.call1((fault.reason(bytes), fault.field())));
     raised.map_or_else(|error| error, PyErr::from_value)
 }
 
 fn refusal(py: Python<'_>, requests: &[&[u8]], (index, fault): &Refused) -> PyErr {
-    rejected(py, fault.reason(requests[*index]), fault.field())
+    rejected(py, fault, requests.get(*index).copied().unwrap_or_default())
 }
 
 fn scanned<'py>(py: Python<'py>, counts: Counts) -> PyResult<Bound<'py, PyAny>> {
@@ -89,6 +94,25 @@ fn encode<'py>(py: Python<'py>, signal: Signal, columns: &Bound<'py, PyAny>) -> 
 }
 
 #[pyfunction]
+fn json_to_proto<'py>(
+    py: Python<'py>,
+    signal: Signal,
+    document: &Bound<'py, PyBytes>,
+    limits: Limits,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let bytes = document.as_bytes();
+    let request = py.detach(|| json::to_proto(signal, bytes, limits.depth));
+    Ok(PyBytes::new(py, &request.map_err(|fault| rejected(py, &fault, bytes))?))
+}
+
+#[pyfunction]
+fn proto_to_json<'py>(py: Python<'py>, signal: Signal, request: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyBytes>> {
+    let bytes = request.as_bytes();
+    let document = py.detach(|| json::to_json(signal, bytes));
+    Ok(PyBytes::new(py, &document.map_err(|(_, fault)| rejected(py, &fault, bytes))?))
+}
+
+#[pyfunction]
 fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let info = PyDict::new(py);
     info.set_item("version", env!("CARGO_PKG_VERSION"))?;
@@ -99,22 +123,11 @@ fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 /// The compiled twin of `collector.wire._python`.
 #[pymodule]
 mod ottery_native {
-    use pyo3::exceptions::PyImportError;
-    use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::{build_info, decode, encode, scan};
+    use super::{build_info, decode, encode, json_to_proto, proto_to_json, scan};
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "the name that collector.wire.types.Twin asks for")]
     const name: &str = "native";
-
-    /// Until every function of the interface is there, only its builders may import it.
-    #[pymodule_init]
-    fn init(_: &Bound<'_, PyModule>) -> PyResult<()> {
-        match std::env::var_os("OTTERY_NATIVE_UNFINISHED") {
-            Some(_) => Ok(()),
-            None => Err(PyImportError::new_err("the compiled codec is not finished")),
-        }
-    }
 }

@@ -8,8 +8,10 @@ pub const VARINT: u32 = 0;
 pub const FIXED64: u32 = 1;
 /// A length and that many bytes.
 pub const LEN: u32 = 2;
-const START_GROUP: u32 = 3;
-const END_GROUP: u32 = 4;
+/// The fields of a group follow.
+pub const START_GROUP: u32 = 3;
+/// A group ends.
+pub const END_GROUP: u32 = 4;
 /// Four little-endian bytes.
 pub const FIXED32: u32 = 5;
 

@@ -21,8 +21,9 @@ impl Writer {
         self.out.push(value as u8);
     }
 
+    /// Writes a tag.
     #[inline]
-    fn tag(&mut self, number: u32, kind: u32) {
+    pub fn tag(&mut self, number: u32, kind: u32) {
         self.varint(u64::from(tag(number, kind)));
     }
 

@@ -248,3 +248,68 @@ def mutated_requests(draw):
     """A signal and bytes near those of a valid request."""
     signal = draw(signals)
     return signal, draw(mutated(messages(signal).map(lambda message: message.SerializeToString())))
+
+
+_TYPICAL = 9
+"""How often of ten a field is what its message says it is."""
+
+
+@st.composite
+def hostile_requests(draw):
+    """A signal and bytes with repeated, merged, unknown and mistyped fields in any order and at every level."""
+    signal = draw(signals)
+    return signal, draw(_hostile(REQUESTS[signal].DESCRIPTOR, 12))
+
+
+@st.composite
+def _hostile(draw, kind, depth):
+    out = b""
+    for _ in range(draw(st.integers(0, 4))):
+        field = draw(st.sampled_from(list(kind.fields)))
+        if draw(st.integers(1, 10)) > _TYPICAL:
+            out += draw(_strange(field.number))
+        elif field.message_type:
+            out += delimited(field.number, draw(_hostile(field.message_type, depth - 1)) if depth else b"")
+        else:
+            out += draw(_scalar(field))
+    return out
+
+
+def _scalar(field):
+    number = field.number
+    if field.type in {field.TYPE_STRING, field.TYPE_BYTES}:
+        contents = st.sampled_from(
+            [b"", b"a", b"b", b"\xff", "\xe9".encode(), bytes(8), bytes(range(8)), bytes(range(16))]
+        )
+        return contents.map(lambda content: delimited(number, content))
+    if field.type in {field.TYPE_DOUBLE, field.TYPE_FIXED64, field.TYPE_SFIXED64}:
+        return st.binary(min_size=8, max_size=8).map(lambda content: varint(number << 3 | 1) + content)
+    if field.type == field.TYPE_FIXED32:
+        return st.binary(min_size=4, max_size=4).map(lambda content: varint(number << 3 | 5) + content)
+    return (u64 | st.integers(0, 3)).map(lambda value: varint(number << 3) + varint(value))
+
+
+def _strange(number):
+    """A field, known or not, of any wire type."""
+    numbers = st.sampled_from([number, number, 2000])
+    return st.one_of(
+        st.builds(lambda n, value: varint(n << 3) + varint(value), numbers, u64),
+        st.builds(lambda n, content: varint(n << 3 | 1) + content, numbers, st.binary(min_size=8, max_size=8)),
+        st.builds(lambda n, content: varint(n << 3 | 5) + content, numbers, st.binary(min_size=4, max_size=4)),
+        st.builds(delimited, numbers, st.binary(max_size=17)),
+        st.builds(lambda n, inner: varint(n << 3 | 3) + inner + varint(n << 3 | 4), numbers, st.just(b"\x08\x01")),
+    )
+
+
+def varint(value):
+    """A number as protobuf writes it."""
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def delimited(number, value):
+    """A length-delimited protobuf field."""
+    return varint(number << 3 | 2) + varint(len(value)) + value

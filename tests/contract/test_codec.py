@@ -14,7 +14,15 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from collector.api import Rejected, Signal
 from collector.storage import arrow
 from collector.wire.types import Limits, Scan
-from tests.contract.strategies import REQUESTS, messages, mutated_requests, requests, signals
+from tests.contract.strategies import (
+    REQUESTS,
+    delimited,
+    messages,
+    mutated_requests,
+    requests,
+    signals,
+    varint,
+)
 
 LIMITS = Limits()
 TRACE_ID, SPAN_ID = bytes(range(16)), bytes(range(8))
@@ -50,19 +58,6 @@ def attribute_of(twin, request, signal=Signal.LOGS):
 def rows(columns):
     """Every value of every row as text in which NaN equals NaN and -0.0 differs from 0.0."""
     return [repr(row) for row in columns.to_pylist()]
-
-
-def varint(value):
-    out = b""
-    while value > 127:
-        out += bytes([value & 127 | 128])
-        value >>= 7
-    return out + bytes([value])
-
-
-def field(number, value):
-    """A length-delimited protobuf field."""
-    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 # Round trips
@@ -294,9 +289,9 @@ def test_invalid_ids_outside_of_spans_are_read_as_absent(twin, trace_id, span_id
 
 def test_bytes_that_are_not_utf8_are_replaced_and_counted(twin):
     bad = b"a\xff\xe2\x82b"
-    record = field(3, bad) + field(6, field(1, bad) + field(2, field(1, bad)))
-    resource = field(1, field(3, field(3, bad)))
-    body = field(1, resource + field(2, field(2, record)))
+    record = delimited(3, bad) + delimited(6, delimited(1, bad) + delimited(2, delimited(1, bad)))
+    resource = delimited(1, delimited(3, delimited(3, bad)))
+    body = delimited(1, resource + delimited(2, delimited(2, record)))
     columns, scan = twin.decode(Signal.LOGS, [body, logs(LogRecord(severity_text="é"))], LIMITS)
     good = "a\ufffd\ufffdb"
     assert scan == Scan(2, replaced=4)
@@ -305,12 +300,12 @@ def test_bytes_that_are_not_utf8_are_replaced_and_counted(twin):
     assert columns.column("attributes").to_pylist()[0] == [
         {"key": good, "type": arrow.TYPE_STRING, "value": good, "raw": None}
     ]
-    assert columns.column("resource").to_pylist()[0]["entity_refs"] == [field(3, good.encode())]
+    assert columns.column("resource").to_pylist()[0]["entity_refs"] == [delimited(3, good.encode())]
 
 
 def test_bad_text_in_unknown_fields_is_not_counted(twin):
-    group = bytes([15 << 3 | 3]) + field(3, b"\xff") + bytes([15 << 3 | 4])
-    body = field(1, field(2, field(2, field(3, b"\xff") + group + field(100, b"\xff"))))
+    group = bytes([15 << 3 | 3]) + delimited(3, b"\xff") + bytes([15 << 3 | 4])
+    body = delimited(1, delimited(2, delimited(2, delimited(3, b"\xff") + group + delimited(100, b"\xff"))))
     columns, scan = twin.decode(Signal.LOGS, [body], LIMITS)
     assert (scan, columns.column("severity_text").to_pylist()) == (Scan(1, replaced=1), ["\ufffd"])
 
@@ -359,9 +354,9 @@ def test_references_into_a_string_table_are_absent(twin):
 
 def test_unknown_fields_are_skipped(twin):
     fixed = varint(29 << 3 | 1) + bytes(8) + varint(28 << 3 | 5) + bytes(4)
-    unknown = varint(31 << 3) + varint(2**64 - 1) + field(30, b"x") + fixed
-    value = field(5, field(1, field(1, b"v") + unknown) + unknown) + unknown
-    body = field(1, field(2, field(2, field(6, field(1, b"k") + field(2, value)) + unknown)))
+    unknown = varint(31 << 3) + varint(2**64 - 1) + delimited(30, b"x") + fixed
+    value = delimited(5, delimited(1, delimited(1, b"v") + unknown) + unknown) + unknown
+    body = delimited(1, delimited(2, delimited(2, delimited(6, delimited(1, b"k") + delimited(2, value)) + unknown)))
     kept = _list(AnyValue(string_value="v"))
     assert attribute_of(twin, body) == [
         {"key": "k", "type": arrow.TYPE_ARRAY, "value": '["v"]', "raw": kept.SerializeToString()}
@@ -378,7 +373,7 @@ NOT_PROTOBUF = {
     "open group": b"\x0b",
     "endless varint": b"\x08" + b"\xff" * 11,
     "length beyond the end": b"\x0a\xff\xff\xff\xff\x07",
-    "bad text in a truncated message": field(1, field(3, b"\xff")) + b"\x0a\x05",
+    "bad text in a truncated message": delimited(1, delimited(3, b"\xff")) + b"\x0a\x05",
 }
 
 
@@ -399,14 +394,18 @@ def test_bytes_that_are_not_protobuf_are_rejected(twin, body, door):
 
 def _nested(depth, kind):
     """The bytes of an AnyValue around others."""
-    value = field(1, b"x")
+    value = delimited(1, b"x")
     for _ in range(depth - 1):
-        value = field(5, field(1, value)) if kind == "array" else field(6, field(1, field(1, b"k") + field(2, value)))
+        value = (
+            delimited(5, delimited(1, value))
+            if kind == "array"
+            else delimited(6, delimited(1, delimited(1, b"k") + delimited(2, value)))
+        )
     return value
 
 
 def _log_with(number, value):
-    return field(1, field(2, field(2, field(number, value))))
+    return delimited(1, delimited(2, delimited(2, delimited(number, value))))
 
 
 @pytest.mark.parametrize("kind", ["array", "map"])
@@ -415,7 +414,7 @@ def test_values_nest_as_deep_as_the_limit_and_no_deeper(twin, kind):
     columns, _ = twin.decode(Signal.LOGS, [limit], LIMITS)
     assert twin.encode(Signal.LOGS, columns) == limit
     for depth in (31, 33, 60, 2000):
-        as_body, as_attribute = _log_with(5, _nested(depth, kind)), _log_with(6, field(2, _nested(depth, kind)))
+        as_body, as_attribute = _log_with(5, _nested(depth, kind)), _log_with(6, delimited(2, _nested(depth, kind)))
         with pytest.raises(Rejected):
             twin.scan(Signal.LOGS, as_body, LIMITS)
         with pytest.raises(Rejected):
