@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from collector.api import Component, Kind, OtteryError, State
-from collector.config import ConfigError, LoadedConfig
+from collector.config import LoadedConfig
 from collector.pipeline.build import Builder, Graph, Key, Surroundings, connect
 from collector.pipeline.pipeline import Pipeline
 from collector.pipeline.supervise import supervise
@@ -120,9 +120,14 @@ class Service:
         try:
             config = self._load()
             graph = Builder(config, self._around, old).build()
-        except (ConfigError, OtteryError, OSError) as error:
-            log.error("reload refused, going on as before", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the new one, the old one goes on
+            reason = str(error) if isinstance(error, (OtteryError, OSError)) else repr(error)
+            log.error("reload refused, going on as before", reason=reason)
             return
+        for notice in config.notices:
+            log.warning(str(notice))
+        if config.telemetry != old.config.telemetry:
+            log.warning("service.telemetry has changed: that needs a restart, the rest is applied")
         await self._swap(old, graph, stage)
 
     async def _swap(self, old: Graph, graph: Graph, stage: asyncio.TaskGroup) -> None:

@@ -119,6 +119,17 @@ def test_an_exporter_that_changes_goes_on_in_the_same_file(running, clients):
     clients.assert_still_connected()
 
 
+def test_what_only_a_restart_can_change_is_told(running, clients):
+    text = config(running, first={}).replace(f"localhost:{running.metrics}", "localhost:0")
+    running.write(text.replace('"exporters": {', '"processors": {"batch": {}}, "exporters": {', 1))
+    reload(running, "reload refused")  # a processor that nobody uses
+    running.write(text)
+    reload(running)
+    assert len(logged(running, "service.telemetry has changed: that needs a restart, the rest is applied")) == 1
+    assert running.get(running.metrics, "/metrics")[0] == 200
+    clients.assert_still_connected()
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
