@@ -219,6 +219,15 @@ async def test_an_invalid_reload_is_refused_and_the_old_goes_on(story):
     assert story.sinks[0].items == 2
 
 
+async def test_a_reload_that_fails_in_an_unforeseen_way_is_refused_too(story):
+    async with _running(_config()) as run:
+        await run.reloaded(ValueError("a bug"), 1)
+        await story.doors[0].send(2)
+    refusal = ("error", "reload refused, going on as before", {"reason": "ValueError('a bug')"})
+    assert run.log.lines[0] == refusal
+    assert story.sinks[0].items == 2
+
+
 async def test_a_receiver_of_the_new_configuration_that_cannot_start_is_tried_again_beside_running_exporters(story):
     clock = FakeClock()
     async with _running(_config(), clock) as run:
