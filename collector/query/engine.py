@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -34,8 +35,11 @@ _HELD: Final = 1 << 20
 _STREAMED: Final = frozenset({"native", "tabseparated", "tsv", "csv", "rowbinary", "jsoneachrow"})
 """Formats whose blocks stand alone, so that they can be made and sent one after the other."""
 
-_LISTING: Final = frozenset({"select", "name", "value", "readonly", "as", "from", "system", "settings", "limit"})
-"""Words of the question that drivers ask before they send settings."""
+_LISTING: Final = re.compile(
+    r"\s*SELECT\s+name,\s*value,\s*readonly(\s+AS\s+readonly)?\s+FROM\s+system\.settings(\s+LIMIT\s+\d+)?(\s+FORMAT\s+\w+)?\s*",
+    re.IGNORECASE | re.ASCII,
+)
+"""What drivers ask before they send settings."""
 
 _LOCAL: Final = "default: Cannot execute query in readonly mode"
 
@@ -153,7 +157,7 @@ class Engine:
         self._prepare(handle, about, query, settings, streamed=streamed)
         if not self._config.writable:
             # Drivers send only settings that are shown as changeable, and these are: they are set before the lock.
-            handle.query("SET readonly = 2" if words(sql) <= _LISTING else "SET readonly = 1")
+            handle.query("SET readonly = 2" if _LISTING.fullmatch(sql) else "SET readonly = 1")
         run = _stream if streamed else _whole
         return run(handle, sql, query, named)
 

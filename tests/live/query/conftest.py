@@ -6,6 +6,13 @@ import socket
 import httpx2
 import pytest
 
+_GO_TABLE = """CREATE TABLE {} (id UInt64, name LowCardinality(String), at DateTime64(9),
+attributes Map(LowCardinality(String), String), events Array(String), size Nullable(Float64))
+ENGINE = MergeTree ORDER BY id"""
+_GO_ROWS = """
+(1, 'first', toDateTime64('2026-01-02 03:04:05.678901234', 9, 'UTC'), {'a': 'b'}, ['x', 'y'], 0.5),
+(2, 'second', toDateTime64('2026-01-02 03:04:06.678901234', 9, 'UTC'), {}, [], NULL)"""
+
 
 class Asked:
     """Raw requests, as curl sends them."""
@@ -32,10 +39,13 @@ def raw(clickhouse):
 
 @pytest.fixture(scope="session")
 def read_only(serve_clickhouse, tmp_path_factory):
-    """Raw requests to a server that only reads: tables `t`, which has two rows, and the empty `go_gzip`."""
+    """Raw requests to a server that only reads: a table `t` of two rows, and two that clickhouse-go reads."""
     server = serve_clickhouse(tmp_path_factory.mktemp("read_only"))
     server.command("CREATE TABLE t (a UInt64, b String) ENGINE = MergeTree ORDER BY a")
     server.command("INSERT INTO t VALUES (1, 'x'), (2, 'y')")
+    for name in ("go_gzip", "go_lz4"):
+        server.command(_GO_TABLE.format(name))
+        server.command(f"INSERT INTO {name} VALUES {_GO_ROWS}")
     server.options.clear()
     server.restart()
     asked = Asked(server)

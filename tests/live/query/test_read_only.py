@@ -231,7 +231,7 @@ READS = [
     ("SELECT 'file(x)', 'INTO OUTFILE'", "file(x)\tINTO OUTFILE\n"),
     ("SELECT 1 -- file('x')", "1\n"),
     ("SELECT format('{}-{}', 'a', b) FROM t WHERE a = 1", "a-x\n"),
-    ("SHOW TABLES", "t\n"),
+    ("SHOW TABLES", "go_gzip\ngo_lz4\nt\n"),
     ("EXISTS TABLE t", "1\n"),
     ("DESCRIBE TABLE t FORMAT TSV", "a\tUInt64\t\t\t\t\t\nb\tString\t\t\t\t\t\n"),
     ("SELECT a FROM t WHERE a = 1 SETTINGS max_threads = 1", "1\n"),
