@@ -1,6 +1,7 @@
 //! The compiled OTLP codec of Ottery: wire bytes to Arrow columns and back.
 
 pub mod census;
+pub mod clickhouse;
 pub mod columns;
 pub mod context;
 pub mod decode;

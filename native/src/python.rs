@@ -48,7 +48,7 @@ fn rejected(py: Python<'_>, fault: &Fault, bytes: &[u8]) -> PyErr {
     raised.map_or_else(|error| error, PyErr::from_value)
 }
 
-fn refusal(py: Python<'_>, requests: &[&[u8]], (index, fault): &Refused) -> PyErr {
+pub(crate) fn refusal(py: Python<'_>, requests: &[&[u8]], (index, fault): &Refused) -> PyErr {
     rejected(py, fault, requests.get(*index).copied().unwrap_or_default())
 }
 
@@ -123,6 +123,9 @@ fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 /// The compiled twin of `collector.wire._python`.
 #[pymodule]
 mod ottery_native {
+
+    #[pymodule_export]
+    use crate::clickhouse::python::ClickHouseRows;
 
     #[pymodule_export]
     use super::{build_info, decode, encode, json_to_proto, proto_to_json, scan};

@@ -2,7 +2,7 @@
 //!
 //! What `collector/wire/clickhouse.py` does with Arrow columns is the reference: both store the same rows.
 
-pub mod body;
+pub mod batch;
 pub mod compress;
 pub mod days;
 pub mod logs;

@@ -2,7 +2,7 @@
 
 use super::days::{Days, clamped};
 use super::maps::Runs;
-use super::table::{self, Body, EnvelopeRuns, Layout, Part, Shared};
+use super::table::{self, Block, EnvelopeRuns, Layout, Part, Shared};
 use crate::envelope::{Resource, Scope, Sink};
 use crate::metrics::Metric;
 
@@ -58,13 +58,15 @@ impl<P: Part + Default, const TABLES: usize> Rows<P, TABLES> {
         }
     }
 
-    /// The body of each insert: the number of its table, its first day since the epoch, the block.
-    pub fn finish(&self, layouts: &[Layout]) -> Vec<(usize, u64, Body)> {
-        let mut bodies = Vec::new();
-        for (number, (days, layout)) in self.tables.iter().zip(layouts).enumerate() {
-            bodies.extend(days.finish().map(|(day, part)| (number, day, table::write(part, &self.shared, layout))));
-        }
-        bodies
+    /// The parts, by table and day: the number of the table, the first day since the epoch, the rows.
+    pub fn parts(&self) -> impl Iterator<Item = (usize, u64, &P)> {
+        let tables = self.tables.iter().enumerate();
+        tables.flat_map(|(table, days)| days.finish().map(move |(day, part)| (table, day, part)))
+    }
+
+    /// The block of a part, with the columns of `layout` that are known.
+    pub fn block(&self, part: &P, layout: &Layout) -> Block {
+        table::write(part, &self.shared, layout)
     }
 }
 

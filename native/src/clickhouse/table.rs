@@ -111,18 +111,16 @@ pub trait Part {
     fn runs_mut(&mut self) -> &mut EnvelopeRuns;
 }
 
-/// The body of one insert.
-pub struct Body {
-    /// Columns that it has.
+/// A block in Native format, and the columns that it has.
+pub struct Block {
+    /// Their names.
     pub columns: Vec<String>,
-    /// Rows that it has.
-    pub rows: usize,
-    /// A block in Native format.
+    /// The block.
     pub bytes: Vec<u8>,
 }
 
 /// Writes the columns of `layout` that are known.
-pub fn write<P: Part>(part: &P, shared: &Shared, layout: &Layout) -> Body {
+pub fn write<P: Part>(part: &P, shared: &Shared, layout: &Layout) -> Block {
     let mut data = Vec::new();
     let mut columns = Vec::new();
     for (name, target) in layout {
@@ -135,7 +133,7 @@ pub fn write<P: Part>(part: &P, shared: &Shared, layout: &Layout) -> Body {
     varint(&mut bytes, columns.len());
     varint(&mut bytes, part.rows());
     bytes.extend_from_slice(&data);
-    Body { columns, rows: part.rows(), bytes }
+    Block { columns, bytes }
 }
 
 /// Which resource, scope and metric rows have.
