@@ -141,6 +141,101 @@ def query(
     raise typer.Exit(guarded(lambda: ask(sql, url, wanted)))
 
 
+dlq = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Dead letters: what a sink refused for good, and why."
+)
+app.add_typer(dlq, name="dlq")
+
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Ids of letters, or how they begin.")]
+OfPipeline = Annotated[str, typer.Option("--pipeline", help="Only letters of this pipeline.")]
+OfExporter = Annotated[str, typer.Option("--exporter", help="Only letters of this exporter.")]
+OfSignal = Annotated[str, typer.Option("--signal", help="Only letters of this signal.")]
+OfReason = Annotated[str, typer.Option("--reason", help="Only letters whose reason holds this text.")]
+Since = Annotated[str, typer.Option("--since", help="Only letters of the last 30m, 2h and so on.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="Most letters at once.")]
+All = Annotated[bool, typer.Option("--all", help="All letters, up to the limit.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")]
+
+
+@dlq.command("list")
+def list_dead_letters(
+    *,
+    config: Configs = None,
+    pipeline: OfPipeline = "",
+    exporter: OfExporter = "",
+    signal: OfSignal = "",
+    reason: OfReason = "",
+    since: Since = "",
+    limit: Limit = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List dead letters, the oldest first."""
+    from collector.commands.dead_letters import Choice, list_letters
+    from collector.commands.output import guarded
+
+    choice = Choice((), pipeline, exporter, signal, reason, since, limit=limit)
+    raise typer.Exit(guarded(lambda: list_letters(config or (), choice, as_json=as_json)))
+
+
+@dlq.command("show")
+def show_dead_letter(
+    letter: Annotated[str, typer.Argument(metavar="ID", help="The id of a letter, or how it begins.")],
+    config: Configs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one dead letter with its items, as they were after redaction."""
+    from collector.commands.dead_letters import show_letter
+    from collector.commands.output import guarded
+
+    raise typer.Exit(guarded(lambda: show_letter(config or (), letter, as_json=as_json)))
+
+
+@dlq.command("replay")
+def replay_dead_letters(
+    ids: Ids = None,
+    *,
+    config: Configs = None,
+    pipeline: OfPipeline = "",
+    exporter: OfExporter = "",
+    signal: OfSignal = "",
+    reason: OfReason = "",
+    since: Since = "",
+    every: All = False,
+    limit: Limit = 100,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Deliver dead letters again. What is refused once more comes back, marked, and waits for nobody."""
+    from collector.commands.dead_letters import Choice, replay
+    from collector.commands.output import guarded
+
+    choice = Choice(ids or (), pipeline, exporter, signal, reason, since, every, limit)
+    raise typer.Exit(guarded(lambda: replay(config or (), choice, dry_run=dry_run, as_json=as_json)))
+
+
+@dlq.command("drop")
+def drop_dead_letters(
+    ids: Ids = None,
+    *,
+    config: Configs = None,
+    pipeline: OfPipeline = "",
+    exporter: OfExporter = "",
+    signal: OfSignal = "",
+    reason: OfReason = "",
+    since: Since = "",
+    every: All = False,
+    limit: Limit = 100,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove dead letters for good."""
+    from collector.commands.dead_letters import Choice, drop
+    from collector.commands.output import guarded
+
+    choice = Choice(ids or (), pipeline, exporter, signal, reason, since, every, limit)
+    raise typer.Exit(guarded(lambda: drop(config or (), choice, dry_run=dry_run, as_json=as_json)))
+
+
 @app.command("version")
 def show_versions() -> None:
     """Print the versions for a bug report."""

@@ -11,6 +11,22 @@ def file_name(name: str) -> str:
     return "".join(c if c.isalnum() or c in "_-" else f"%{ord(c):02X}" for c in name)
 
 
+def sync_data(file: int) -> None:
+    """Make what was written to an open file outlive a loss of power. Raises OSError."""
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(file)
+    else:  # macOS has none
+        os.fsync(file)
+
+
+def reserve(file: int, size: int) -> None:
+    """Take the space that an open file will need, where the system can. Raises OSError."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+    elif os.fstat(file).st_size < size:
+        os.ftruncate(file, size)
+
+
 def sync_directory(directory: Path) -> None:
     """Make new and removed names in a directory outlive a loss of power. Raises OSError."""
     file = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

@@ -25,9 +25,8 @@ from collector.api import (
     SystemClock,
 )
 from collector.config import LoadedConfig
-from collector.delivery.dead_letters import CountedDrops
 from collector.pipeline.catalogue import CATALOGUE
-from collector.pipeline.logs import make_log
+from collector.pipeline.logs import make_dead_letters, make_log
 from collector.pipeline.pipeline import Inlet, Pipeline, Sink, Step
 from collector.telemetry.health import DELIVERY, PIPELINE
 
@@ -125,7 +124,7 @@ class Builder:
             sinks=[self._sink(name, part) for kind, part in ends if kind is Kind.EXPORTER],
             connectors=[cast("Connector", components[key]) for key in ends if key[0] is Kind.CONNECTOR],
             settings=settings,
-            dead_letters=CountedDrops(self._around.metrics, self._around.log),
+            dead_letters=make_dead_letters(name, plan, settings),
         )
 
     def _kind_of_end(self, name: str) -> Kind:

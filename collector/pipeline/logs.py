@@ -1,4 +1,4 @@
-"""Chooses the log of a pipeline."""
+"""Chooses where a pipeline keeps its log and its dead letters."""
 
 from __future__ import annotations
 
@@ -6,16 +6,37 @@ from pathlib import Path
 
 from collector.api import Settings
 from collector.config.loaded import Pipeline
+from collector.delivery.dead_letters import CountedDrops, DeadLetters, KeptLetters
 from collector.delivery.disk.log import DiskLog
 from collector.delivery.files import file_name
+from collector.delivery.letters import DIRECTORY, LetterBox
 from collector.delivery.log import Log
 from collector.delivery.memory import MemoryLog
 from collector.wire.codec import codec
 
 
+def log_directory(name: str, plan: Pipeline) -> Path | None:
+    """Return where the log of a pipeline lies, None where it lies in memory."""
+    if not plan.delivery.directory or not plan.exporters:
+        return None
+    return Path(plan.delivery.directory) / file_name(name)
+
+
 def make_log(name: str, plan: Pipeline, settings: Settings) -> Log:
     """Return the log of a pipeline, on disk where its delivery names a directory. Nothing is opened."""
-    if not plan.delivery.directory or not plan.exporters:
+    directory = log_directory(name, plan)
+    if directory is None:
         return MemoryLog()
-    directory = Path(plan.delivery.directory) / file_name(name)
     return DiskLog(directory, plan.delivery, plan.signal, codec(), settings)
+
+
+def letter_box(name: str, plan: Pipeline) -> LetterBox | None:
+    """Return where a pipeline's dead letters lie, None where they are only counted."""
+    directory = log_directory(name, plan)
+    return LetterBox(directory / DIRECTORY, plan.delivery.dead_letters_max_size) if directory else None
+
+
+def make_dead_letters(name: str, plan: Pipeline, settings: Settings) -> DeadLetters:
+    """Return what takes over the rows that an exporter's sink will never take."""
+    box = letter_box(name, plan)
+    return KeptLetters(box, name, settings) if box else CountedDrops(settings.metrics, settings.log)

@@ -18,11 +18,13 @@ from collector.api import (
     Signal,
     State,
 )
-from collector.delivery.dead_letters import DeadLetters
+from collector.delivery.dead_letters import DeadLetters, KeptLetters
 from collector.delivery.log import Bounds, Cursor, Log, QueueFull
+from collector.delivery.replay import Replays
 from collector.delivery.runner import Route, Runner
 from collector.pipeline.supervise import supervise
 from collector.telemetry import catalogue
+from collector.wire.codec import codec
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Pipeline:
         self._cursors: list[Cursor] = []
         self._awaited: list[Cursor] = []
         self._runners: list[tuple[Runner, Settings]] = []
+        self._replays: list[tuple[Replays, Settings]] = []
         self._opened = False
 
     async def open(self) -> None:
@@ -89,6 +92,9 @@ class Pipeline:
         route = Route(self.id, self.signal, self.log.id, sink.id, sink.exporter)
         runner = Runner(route, cursor, sink.config, sink.settings, self._dead_letters)
         self._runners.append((runner, sink.settings))
+        if isinstance(self._dead_letters, KeptLetters):
+            replays = Replays(route, sink.config, sink.settings, self._dead_letters, codec())
+            self._replays.append((replays, sink.settings))
         self._cursors.append(cursor)
         if queue.wait_for_result or not queue.enabled:
             self._awaited.append(cursor)
@@ -129,7 +135,8 @@ class Pipeline:
         except QueueFull as error:
             self._refused(error, batch)
             raise
-        for cursor in self._awaited:
+        asks_again = batch.context.origin and not self.log.durable
+        for cursor in self._cursors if asks_again else self._awaited:
             await cursor.delivered(sequence)
 
     async def _hand_on(self, batch: Batch) -> None:
@@ -159,6 +166,15 @@ class Pipeline:
     async def run(self) -> None:
         """Deliver until the log is closed and empty, or `hand_over` is called. Raises what `open` raises."""
         await self.open()
+        async with asyncio.TaskGroup() as beside:
+            replays = [beside.create_task(supervise(it.run, settings, "replay")) for it, settings in self._replays]
+            try:
+                await self._deliver()
+            finally:
+                for task in replays:
+                    task.cancel()
+
+    async def _deliver(self) -> None:
         async with asyncio.TaskGroup() as runners:
             for runner, settings in self._runners:
                 settings.report(State.OK)

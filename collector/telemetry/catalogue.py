@@ -136,6 +136,11 @@ OTTERY_DEAD_LETTERED = _counter(
     ("signal", "exporter", "reason"),
     "Items set aside because the sink refuses them for good.",
 )
+OTTERY_REPLAYED = _counter(
+    "ottery_replayed_items",
+    ("signal", "exporter", "outcome"),
+    "Dead-lettered items that were delivered again: stored, or refused once more and dead-lettered again.",
+)
 OTTERY_RETRIES = _counter(
     "ottery_exporter_retries",
     ("exporter", "kind"),

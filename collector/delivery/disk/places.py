@@ -13,7 +13,7 @@ from typing import Final
 
 from xxhash import xxh3_64_intdigest
 
-from collector.delivery.files import sync_directory
+from collector.delivery.files import reserve, sync_data, sync_directory
 from collector.delivery.place import BadPlace, Place
 
 SUFFIX: Final = ".cursor"
@@ -52,7 +52,7 @@ class PlaceFile:
         file = self._open()
         os.pwrite(file, slot, generation % 2 * _SLOT)
         if self._sync:
-            os.fdatasync(file)
+            sync_data(file)
         self._generation = generation
 
     def close(self) -> None:
@@ -66,7 +66,7 @@ class PlaceFile:
             fresh = not self.path.exists()
             file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
             try:
-                os.posix_fallocate(file, 0, 2 * _SLOT)
+                reserve(file, 2 * _SLOT)
                 if fresh and self._sync:
                     os.fsync(file)
                     sync_directory(self.path.parent)

@@ -119,7 +119,7 @@ def frame(
     batch: Batch, sequence: int, before: Tally, compression: Compression, digest: bytes
 ) -> tuple[Header, list[bytes]]:
     """Return a record's header and its bytes, in pieces to be written one after the other."""
-    otlp, context = batch.otlp, _pack_context(batch.context)
+    otlp, context = batch.otlp, pack_context(batch.context)
     body, used = _compress(otlp, compression)
     header = Header(
         sequence,
@@ -147,7 +147,7 @@ def unpack(header: Header, body: bytes, codec: Codec) -> Batch:
         codec,
         requests=(payload,),
         items=header.tally.items,
-        context=_unpack_context(header.received_at, context),
+        context=unpack_context(header.received_at, context),
     )
 
 
@@ -158,13 +158,15 @@ def _compress(payload: bytes, compression: Compression) -> tuple[bytes, Compress
     return (smaller, compression) if len(smaller) < len(payload) else (payload, "none")
 
 
-def _pack_context(context: Context) -> bytes:
+def pack_context(context: Context) -> bytes:
+    """Return what is known beside the receive time as JSON, nothing where nothing is."""
     values = {field.name: getattr(context, field.name) for field in fields(context) if field.name != "received_at"}
     told = {name: dict(value) if name == "metadata" else value for name, value in values.items() if value}
     return orjson.dumps(told) if told else b""
 
 
-def _unpack_context(received_at: int, packed: bytes) -> Context:
+def unpack_context(received_at: int, packed: bytes) -> Context:
+    """Return the context that `pack_context` was given; what this version does not know is left out."""
     if not packed:
         return Context(received_at)
     known = {field.name for field in fields(Context)}

@@ -15,7 +15,7 @@ from collector.delivery.place import Place
 if TYPE_CHECKING:
     from collector.delivery.disk.log import DiskLog
 
-_DELAY: Final = 0.5
+_DELAY: Final = 0.2
 """Seconds after which an idle cursor's place is written; what a crash repeats under the same tokens."""
 
 

@@ -15,7 +15,7 @@ from collector.api import Batch
 from collector.delivery.config import LogConfig
 from collector.delivery.disk.record import NO_DIGEST, SEAL, Header, frame
 from collector.delivery.disk.segment import HEAD_SIZE, SUFFIX, Head, Segment
-from collector.delivery.files import sync_directory
+from collector.delivery.files import sync_data, sync_directory
 from collector.delivery.log import Tally
 
 _BUFFERS = 512
@@ -74,7 +74,7 @@ class Writer:
         try:
             _write(self._file, buffers, self._size)
             if self._config.sync == "always":
-                os.fdatasync(self._file)
+                sync_data(self._file)
         except OSError:
             self._abandon()
             raise
@@ -84,7 +84,7 @@ class Writer:
     def sync(self) -> None:
         """Force what was written to the disk. Raises OSError."""
         if self._file >= 0:
-            os.fdatasync(self._file)
+            sync_data(self._file)
 
     def seal(self, sequence: int, before: Tally) -> None:
         """Close the newest segment in order. Raises OSError."""
@@ -94,7 +94,7 @@ class Writer:
         try:
             _write(self._file, [seal.pack()], self._size)
             if self._config.sync != "never":
-                os.fdatasync(self._file)
+                sync_data(self._file)
         finally:
             self._close()
 

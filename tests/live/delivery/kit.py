@@ -19,6 +19,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from collector.delivery.disk.places import PlaceFile
+
 _LIMIT = 60.0
 _NANOS = 1_767_225_600_000_000_000
 _pause = threading.Event()
@@ -199,6 +201,17 @@ def send(port, body):
         return _post(connection, body)
     finally:
         connection.close()
+
+
+def place(collector):
+    """Return the exporter's place as it is on the disk."""
+    return PlaceFile(collector.directory / "traces" / "otlp_http.cursor", sync=False).load()
+
+
+def settled(collector):
+    """Whether the disk says that everything which was taken is done."""
+    found = place(collector)
+    return found is not None and found.next > 0 and not found.flight
 
 
 CONFIG = """\
