@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from secrets import token_hex
+from tempfile import NamedTemporaryFile
 from threading import Lock
 from typing import Any, Final
 
@@ -26,7 +28,7 @@ from collector.query.sql import (
     split_settings,
     words,
 )
-from collector.query.statement import Answer, Query
+from collector.query.statement import Answer, Query, Rest
 from collector.storage.engine import claimed_engine, connect_engine, engine_path, open_engine, statement_class
 
 _HELD: Final = 1 << 20
@@ -54,6 +56,15 @@ class About:
     host: str
     guard: Guard
     anchor: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A result whose beginning is there, and the blocks that the engine has still to make."""
+
+    chunks: Sequence[bytes]
+    format: str
+    blocks: Any
 
 
 class Engine:
@@ -113,9 +124,16 @@ class Engine:
             handle = stack.enter_context(closing(connect_engine(about.path)))
             run = partial(self._insert, insert=insert) if insert else self._statement
             answer = run(handle, about, query)
-            if answer.rest is not None:
-                answer = replace(answer, rest=_held_open(answer.rest, stack.pop_all()))
+            if isinstance(answer, Begun):
+                rest = self._rest(answer.blocks, stack.pop_all())
+                return Answer(answer.chunks, answer.format, {}, Rest(rest, token_hex(8), about.version))
         return replace(answer, summary={**answer.summary, "elapsed_ns": str(time.monotonic_ns() - started)})
+
+    def _rest(self, blocks: Any, stack: ExitStack) -> Generator[bytes]:
+        """Yield the rest of a result, and let go of its handle at the end."""
+        with stack, closing(blocks):
+            for block in blocks:
+                yield _bytes(block)
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -132,15 +150,18 @@ class Engine:
         if query.read_only or not self._config.writable:
             raise readonly(_LOCAL)
         parameters = {f"param_{name}": value for name, value in query.parameters.items()}
-        self._prepare(handle, about, query, {**query.settings, **parameters}, streamed=True)
-        with handle.send_insert(insert.statement.decode(), insert.format) as rows:
-            if insert.data:
-                rows.append(insert.data)
-            done = rows.finish()
-        written = {"written_rows": str(done.rows_written), "written_bytes": str(done.bytes_written)}
+        sql, own = split_settings(insert.statement.decode())
+        self._prepare(handle, about, query, {**query.settings, **parameters, **own}, streamed=True)
+        # chDB's streaming insert is no use here: what fails behind the parser (a constraint, too many parts, the
+        # limit of partitions, a view) it does not tell, and the rows are gone.
+        with NamedTemporaryFile(suffix=".rows") as rows:
+            rows.write(insert.data)
+            rows.flush()
+            done = handle.query(f"{sql} FROM INFILE {quoted(rows.name)} COMPRESSION 'none' FORMAT {insert.format}")
+        written = {"written_rows": str(done.rows_read()), "written_bytes": str(done.bytes_read())}
         return Answer((), query.format, {"read_rows": "0", "read_bytes": "0", **written, "result_rows": "0"})
 
-    def _statement(self, handle: Any, about: About, query: Query) -> Answer:
+    def _statement(self, handle: Any, about: About, query: Query) -> Answer | Begun:
         try:
             sql, settings = query.text.decode(), dict(query.settings)
         except UnicodeDecodeError as error:
@@ -158,8 +179,7 @@ class Engine:
         if not self._config.writable:
             # Drivers send only settings that are shown as changeable, and these are: they are set before the lock.
             handle.query("SET readonly = 2" if _LISTING.fullmatch(sql) else "SET readonly = 1")
-        run = _stream if streamed else _whole
-        return run(handle, sql, query, named)
+        return (_stream if streamed else _whole)(handle, sql, query, named)
 
     def _check_class(self, handle: Any, sql: str, *, read_only: bool) -> None:
         """Raise `Failure` unless the text is one statement, and reads only where it must."""
@@ -203,7 +223,7 @@ def _whole(handle: Any, sql: str, query: Query, name: str) -> Answer:
     return Answer((_bytes(result),), name, summary)
 
 
-def _stream(handle: Any, sql: str, query: Query, name: str) -> Answer:
+def _stream(handle: Any, sql: str, query: Query, name: str) -> Answer | Begun:
     """Gather the beginning of a result; most are whole then."""
     blocks = handle.send_query(sql, query.format, params=dict(query.parameters))
     chunks: list[bytes] = []
@@ -215,7 +235,7 @@ def _stream(handle: Any, sql: str, query: Query, name: str) -> Answer:
         read_rows += block.storage_rows_read()
         read_bytes += block.storage_bytes_read()
         if size > _HELD:
-            return Answer(chunks, name, {}, _blocks(blocks))
+            return Begun(chunks, name, blocks)
     summary = {
         "read_rows": str(read_rows),
         "read_bytes": str(read_bytes),
@@ -225,18 +245,6 @@ def _stream(handle: Any, sql: str, query: Query, name: str) -> Answer:
         "result_bytes": str(size),
     }
     return Answer(chunks, name, summary)
-
-
-def _blocks(blocks: Any) -> Iterator[bytes]:
-    with closing(blocks):
-        for block in blocks:
-            yield _bytes(block)
-
-
-def _held_open(rest: Iterator[bytes], stack: ExitStack) -> Iterator[bytes]:
-    """Yield the rest of a result, and let go of its handle at the end."""
-    with stack:
-        yield from rest
 
 
 def _cells(handle: Any, sql: str) -> list[str]:

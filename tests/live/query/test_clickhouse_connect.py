@@ -29,6 +29,24 @@ def test_an_error_has_its_code_and_name(clickhouse):
     assert (caught.value.code, caught.value.name) == (60, "UNKNOWN_TABLE")
 
 
+@pytest.mark.parametrize(
+    ("definition", "code"),
+    [
+        ("(a UInt64, CONSTRAINT small CHECK a < 150) ENGINE = MergeTree ORDER BY a", 469),
+        ("(a UInt64) ENGINE = MergeTree PARTITION BY a ORDER BY a", 252),
+    ],
+    ids=["constraint", "partitions"],
+)
+def test_an_insert_that_fails_behind_the_parser_is_not_answered_as_done(clickhouse, definition, code):
+    clickhouse.command(f"CREATE OR REPLACE TABLE refusing {definition}")
+
+    with pytest.raises(DatabaseError) as caught:
+        clickhouse.client.insert("refusing", [[number] for number in range(200)], column_names=["a"])
+
+    assert caught.value.code == code
+    assert clickhouse.query("SELECT count() AS rows FROM refusing") == [{"rows": 0}]
+
+
 def test_data_outlives_a_kill(own_clickhouse):
     own_clickhouse.command("CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
     own_clickhouse.client.insert("t", [[1]], column_names=["a"])
