@@ -19,7 +19,7 @@ from collector.query.failure import Failure, bad_request
 from collector.query.greeting import greeting
 from collector.query.jobs import Jobs, Place
 from collector.query.request import Request
-from collector.query.statement import Answer
+from collector.query.statement import Answer, Rest
 from collector.receivers.admission import Admission, Lease
 from collector.receivers.body import Disconnected, TooSlow, read_body
 
@@ -43,12 +43,13 @@ _BODIES: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer over HTTP: whole in `body`, or its beginning when `rest` yields more."""
+    """An answer over HTTP: whole in `body`, or its beginning when `pieces`, made from `rest`, yields more."""
 
     status: int
     headers: Sequence[Header]
     body: bytes = b""
-    rest: Iterator[bytes] | None = None
+    pieces: Iterator[bytes] | None = None
+    rest: Rest | None = None
 
 
 class ClickHouseHttp:
@@ -139,7 +140,7 @@ class ClickHouseHttp:
         headers = [
             (b"content-type", _TYPES.get(answer.format.lower(), b"application/octet-stream")),
             (b"x-clickhouse-server-display-name", about.host.encode()),
-            (b"x-clickhouse-query-id", request.query_id.encode("latin-1", "replace")),
+            (b"x-clickhouse-query-id", request.query_id.encode()),
             (b"x-clickhouse-format", answer.format.encode()),
             (b"x-clickhouse-timezone", about.timezone.encode()),
         ]
@@ -151,7 +152,7 @@ class ClickHouseHttp:
             (b"x-clickhouse-exception-code", str(failure.code).encode()),
         ]
         if request is not None:
-            headers.append((b"x-clickhouse-query-id", request.query_id.encode("latin-1", "replace")))
+            headers.append((b"x-clickhouse-query-id", request.query_id.encode()))
         if failure.status == 401:
             headers.append((b"www-authenticate", b'Basic realm="ClickHouse server HTTP API"'))
         return Reply(failure.status, headers, failure.told(self._engine.version))
@@ -181,8 +182,9 @@ class ClickHouseHttp:
             deadline.reschedule(clock() + self._config.timeout)
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             deadline.reschedule(None)
-            piece = await place.run(_next, reply.rest)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            piece = await place.run(_next, reply.pieces)
+        if reply.rest is None or not reply.rest.broken:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _encoded(request: Request, headers: list[Header], answer: Answer) -> Reply:
@@ -191,7 +193,8 @@ def _encoded(request: Request, headers: list[Header], answer: Answer) -> Reply:
         headers.append((b"content-encoding", encoding.encode()))
     if answer.rest is not None:
         pieces = encoded(request, chain(answer.chunks, answer.rest))
-        return Reply(200, headers, next(pieces, b""), pieces)
+        headers.append((b"x-clickhouse-exception-tag", answer.rest.tag.encode()))
+        return Reply(200, headers, next(pieces, b""), pieces, answer.rest)
     headers.append((b"x-clickhouse-summary", json.dumps(dict(answer.summary), separators=(",", ":")).encode()))
     chunks = answer.chunks if any(answer.chunks) else ()
     return Reply(200, headers, b"".join(encoded(request, chunks)))

@@ -17,5 +17,5 @@ FACTORY = Factory(
     kind=Kind.EXTENSION,
     config=ClickHouseServerConfig,
     create=_create,
-    summary="Serves the embedded engine over the ClickHouse HTTP protocol, read-only unless told otherwise",
+    summary="Serves the embedded engine over the ClickHouse HTTP protocol, read-only unless told otherwise.",
 )

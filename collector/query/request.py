@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -42,6 +43,9 @@ _RESERVED: Final = frozenset(
 """URL parameters that are the protocol's own; all others but `param_*` are settings."""
 
 
+_UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What the head of a request says. `arguments` are its URL parameters, `headers` have lower-case names."""
@@ -55,7 +59,7 @@ class Request:
     def read(cls, method: str, query_string: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Request:
         """Return the request. Raises `Failure` for a URL that cannot be read."""
         try:
-            pairs = parse_qsl(query_string.decode(), keep_blank_values=True, max_num_fields=1000)
+            pairs = parse_qsl(query_string.decode(), keep_blank_values=True, errors="strict", max_num_fields=1000)
         except ValueError as error:
             raise bad_request("the URL has more than 1000 parameters, or is not UTF-8") from error
         arguments: dict[str, str] = {}
@@ -63,7 +67,7 @@ class Request:
             arguments[name] = f"{arguments[name]}{value}" if name == "query" and name in arguments else value
         named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
         query_id = arguments.get("query_id") or named.get("x-clickhouse-query-id") or str(uuid4())
-        return cls(method, arguments, named, query_id[:200])
+        return cls(method, arguments, named, _UNPRINTABLE.sub("?", query_id[:200]))
 
     def flag(self, name: str) -> bool:
         """Whether a parameter is set and not 0."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Self
+
+from collector.query.failure import Failure
 
 _numbers = count(1)
 
@@ -29,15 +32,46 @@ class Query:
     name: str = field(default_factory=_next_name)
 
 
+class Rest:
+    """The rest of a result, which holds the engine's handle: run it to its end or close it.
+
+    A query that fails now cannot change its status any more. Its failure is the last piece, between marks that no
+    result can hold because clients learn `tag` before, and the result is `broken` from then on.
+    """
+
+    def __init__(self, blocks: Generator[bytes], tag: str, version: str) -> None:
+        self._blocks = blocks
+        self._version = version
+        self.tag = tag
+        self.broken = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        if self.broken:
+            raise StopIteration
+        try:
+            return next(self._blocks)
+        except Failure as failure:
+            self.broken = True
+            said = failure.told(self._version)
+            tag = self.tag.encode()
+            return b"\r\n__exception__\r\n%b\r\n%b%d %b\r\n__exception__\r\n" % (tag, said, len(said), tag)
+
+    def close(self) -> None:
+        """End the query, if it still runs."""
+        self._blocks.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A result in its format, and what ClickHouse calls its summary.
 
-    `chunks` are the whole result, or its beginning when `rest` yields more. `rest` holds the engine's handle: run it
-    to its end or close it.
+    `chunks` are the whole result, or its beginning when `rest` yields more.
     """
 
     chunks: Sequence[bytes]
     format: str
     summary: Mapping[str, str]
-    rest: Iterator[bytes] | None = None
+    rest: Rest | None = None
