@@ -186,5 +186,5 @@ FACTORY = Factory(
     kind=Kind.EXTENSION,
     config=HealthCheckConfig,
     create=HealthCheck,
-    summary="Answers probes, and tells the state of every component",
+    summary="Answers probes, and tells the state of every component.",
 )

@@ -9,5 +9,5 @@ FACTORY = Factory(
     kind=Kind.EXPORTER,
     config=DebugConfig,
     create=DebugExporter,
-    summary="Prints what arrives to the terminal",
+    summary="Prints what arrives to the terminal.",
 )

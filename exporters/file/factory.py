@@ -9,5 +9,5 @@ FACTORY = Factory(
     kind=Kind.EXPORTER,
     config=FileConfig,
     create=FileExporter,
-    summary="Writes OTLP into files: JSON lines or protobuf",
+    summary="Writes OTLP into files: JSON lines or protobuf.",
 )

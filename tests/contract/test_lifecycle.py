@@ -20,7 +20,7 @@ from collector.testing import RecordingConsumer, settings
 DOCS = Path(__file__).parents[2] / "docs"
 NAMES = [(kind, name) for kind in Kind for name in CATALOGUE.names(kind)]
 COMPONENTS = [pytest.param(kind, name, id=f"{kind}-{name}") for kind, name in NAMES]
-UNWRITTEN = {(Kind.RECEIVER, "otlp"), (Kind.EXPORTER, "clickhouse")}
+UNWRITTEN = {(Kind.EXPORTER, "clickhouse")}
 MAPPED = {"batch"}
 """Processors that become settings of something else when configuration is loaded, and are never built."""
 
@@ -52,6 +52,10 @@ def _with_missing_authority(place: Place) -> dict:
 
 
 CASES = {
+    (Kind.RECEIVER, "kafka"): Case(
+        lambda place: {"brokers": [f"127.0.0.1:{place.taken}"]},
+        lambda place: {"tls": {"ca_file": str(place.directory / "missing.pem")}},
+    ),
     (Kind.RECEIVER, "otlp"): Case(
         lambda _place: {"protocols": {"grpc": {"endpoint": "127.0.0.1:0"}, "http": {"endpoint": "127.0.0.1:0"}}},
         lambda place: {
@@ -110,7 +114,7 @@ def test_a_component_says_what_it_is(kind, name):
     assert isinstance(factory, Factory)
     assert (factory.kind, factory.name) == (kind, name)
     assert isinstance(factory.stability, Stability)
-    assert re.fullmatch(r"[A-Z][^\n]{15,100}", factory.summary)
+    assert re.fullmatch(r"[A-Z][^\n]{15,100}\.", factory.summary)
     assert factory.signals <= frozenset(Signal)
     assert factory.signals
 
