@@ -1,6 +1,6 @@
 """The contracts between Ottery's parts. Everyone imports this package; it imports nobody."""
 
-from collector.api.batch import Batch, Codec, Context
+from collector.api.batch import Batch, Codec, Context, Origin
 from collector.api.clock import Clock, SystemClock
 from collector.api.component import (
     Component,
@@ -54,6 +54,7 @@ __all__ = [
     "Logger",
     "Metric",
     "Metrics",
+    "Origin",
     "OtteryError",
     "Overloaded",
     "Permanent",

@@ -7,10 +7,10 @@ that came in, and a batch that nobody looked into never becomes columns.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from collector.api.signal import Signal
 
@@ -28,16 +28,42 @@ class Codec(Protocol):
         """Return one OTLP protobuf export request that holds the rows."""
 
 
+TakeBack = Callable[["Batch", str, str], bool]
+"""Takes rows back that an exporter's sink refuses for good: the rows, the exporter, the reason.
+
+Returns False where they are not wanted any more.
+"""
+
+
+class Origin(str):
+    """The name of rows whose source gives the very same rows again after a crash, such as a range of a Kafka partition.
+
+    Such rows are delivered by themselves under a token made of the name, and a pipeline whose log forgets has
+    taken them over only when every exporter has them. As long as a batch has not left memory, its source may take
+    back what is refused of it.
+    """
+
+    __slots__ = ("take_back",)
+
+    take_back: TakeBack | None
+
+    def __new__(cls, name: str, take_back: TakeBack | None = None) -> Self:
+        origin = super().__new__(cls, name)
+        origin.take_back = take_back
+        return origin
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What is known of a batch beside its data.
 
     `received_at` is wall-clock time in nanoseconds since the epoch. `metadata` holds the client's headers,
-    lower-case, where a receiver was configured to keep them.
+    lower-case, where a receiver was configured to keep them. `origin` is empty for what cannot be asked for again.
     """
 
     received_at: int = field(default_factory=time.time_ns)
     metadata: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    origin: str = ""
 
 
 class Batch:

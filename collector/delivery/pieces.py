@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from collector.api import Batch, Delivery
-from collector.delivery.log import Portion
+from collector.delivery.log import Portion, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,45 @@ class Piece:
         return replace(self, offset=self.offset + start, length=end - start)
 
 
-def pieces(portion: Portion, log_id: str) -> Iterator[Piece]:
-    """Yield what is unsettled of a portion with its records, in pieces of at most `cut` rows."""
-    batch = Batch.join([record.batch for record in portion.records])
-    token = f"{log_id}:{portion.first}-{portion.last}"
-    if portion.last - portion.first >= len(portion.records):
-        token += f"~{batch.items}"  # a row's place in the batch is not what it was before records were damaged
-    most = portion.cut or batch.items
-    for start in range(0, batch.items, most):
-        end = min(start + most, batch.items)
-        if (offset := max(start, portion.settled)) < end:
-            yield Piece(batch, token, offset, end - offset)
+def pieces(portion: Portion, log_id: str, pipeline: str = "") -> Iterator[Piece]:
+    """Yield what is unsettled of a portion with its records, in pieces of at most `cut` rows.
+
+    A record that can be asked for again is a piece of its own, and its token says where it came from and not where
+    it lies in the log: its source may give it to another log the next time.
+    """
+    before = 0
+    for records in _together(portion.records):
+        batch = Batch.join([record.batch for record in records])
+        if origin := batch.context.origin:
+            token = f"{pipeline}:{origin}"
+        else:
+            token = _token(portion, records, log_id, batch.items)
+        yield from _cut(Piece(batch, token, 0, batch.items), portion.cut, portion.settled - before)
+        before += batch.items
+
+
+def _together(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """Yield the records that travel as one batch."""
+    start = 0
+    for index in range(1, len(records) + 1):
+        if index == len(records) or records[index].batch.context.origin or records[start].batch.context.origin:
+            yield records[start:index]
+            start = index
+
+
+def _token(portion: Portion, records: Sequence[Record], log_id: str, items: int) -> str:
+    if len(records) == len(portion.records):
+        first, last = portion.first, portion.last
+    else:
+        first, last = records[0].sequence, records[-1].sequence
+    whole = last - first < len(records)
+    # A row's place in the batch is not what it was before records were damaged.
+    return f"{log_id}:{first}-{last}" if whole else f"{log_id}:{first}-{last}~{items}"
+
+
+def _cut(whole: Piece, most: int, settled: int) -> Iterator[Piece]:
+    most = most or whole.length
+    for start in range(0, whole.length, most):
+        end = min(start + most, whole.length)
+        if (offset := max(start, settled)) < end:
+            yield replace(whole, offset=offset, length=end - offset)

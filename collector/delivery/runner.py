@@ -13,6 +13,7 @@ from collector.api import (
     Exporter,
     ExporterConfig,
     Fatal,
+    Origin,
     Permanent,
     Retryable,
     Settings,
@@ -119,7 +120,7 @@ class Runner:
     async def _deliver(self, portion: Portion) -> None:
         task = _Task(portion)
         try:
-            for piece in pieces(portion, self.route.log_id):
+            for piece in pieces(portion, self.route.log_id, self.route.pipeline):
                 await self._send(task, piece)
             self.cursor.done(portion)
             self._gauge_queue()
@@ -246,6 +247,10 @@ class Runner:
 
     async def _bury(self, letter: DeadLetter) -> Outcome:
         """Hand a letter over. While there is no room for it the cursor waits: nothing is skipped."""
+        origin = letter.batch.context.origin
+        take_back = origin.take_back if isinstance(origin, Origin) else None
+        if take_back is not None and take_back(letter.batch, letter.exporter, letter.reason):
+            return Outcome.DEAD_LETTERED
         backoff = Backoff(self._config.retry_on_failure)
         while True:
             try:

@@ -17,7 +17,10 @@ from collector.api.component import Factory, Kind
 from collector.api.errors import OtteryError
 
 BUILT_IN: Final[Mapping[Kind, Mapping[str, str]]] = {
-    Kind.RECEIVER: {"otlp": "collector.receivers.otlp.factory:FACTORY"},
+    Kind.RECEIVER: {
+        "kafka": "collector.receivers.kafka.factory:FACTORY",
+        "otlp": "collector.receivers.otlp.factory:FACTORY",
+    },
     Kind.PROCESSOR: {
         "batch": "collector.config.compat:BATCH",
         "memory_limiter": "collector.processors.memory_limiter.limiter:FACTORY",

@@ -1,0 +1,1 @@
+"""Reads OTLP and plain logs from Apache Kafka topics."""
