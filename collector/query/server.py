@@ -7,6 +7,7 @@ import asyncio
 import signal
 
 import structlog
+import uvloop
 
 from collector.api import Settings
 from collector.query.config import ClickHouseServerConfig
@@ -23,7 +24,7 @@ def main() -> None:
     parser.add_argument("--writable", action="store_true", help="take statements that change data")
     given = parser.parse_args()
     config = ClickHouseServerConfig(endpoint=f"{given.host}:{given.port}", path=given.path, writable=given.writable)
-    asyncio.run(_serve(config))
+    uvloop.run(_serve(config))
 
 
 async def _serve(config: ClickHouseServerConfig) -> None:
