@@ -69,6 +69,16 @@ class Part:
     name: str
     rows: Rows
 
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return self.rows.count
+
+    @property
+    def first(self) -> int:
+        """The place of the first row in the converted batch."""
+        return int(self.rows.positions[0])
+
     def halves(self) -> tuple[Part, Part]:
         """Return the part in two, which are named after it."""
         middle, end = self.rows.count // 2, self.rows.count

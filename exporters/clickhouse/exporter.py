@@ -1,4 +1,4 @@
-"""Pushes batches to ClickHouse, one insert a table and day, as Arrow columns."""
+"""Pushes batches to ClickHouse, one insert a table and day, as columns."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from collector.api import Delivery, OtteryError, Permanent, Settings, State
-from collector.wire.clickhouse import Part, parts
-from exporters.clickhouse.body import FORMAT, insert_body
+from collector.wire.clickhouse_native import AnyPart, inserts
+from exporters.clickhouse.body import insert_body
 from exporters.clickhouse.config import ClickHouseConfig
 from exporters.clickhouse.errors import TooMuch, classify, concerns_schema
 from exporters.clickhouse.refusals import Refusals
@@ -77,12 +77,12 @@ class ClickHouseExporter:
 
     def _send(self, delivery: Delivery) -> None:
         """Insert what is left to insert of a delivery. Raises `Retryable`, `Permanent` or `Fatal`."""
-        batch, refusals = delivery.batch, Refusals()
-        for part in parts(batch.signal, batch.columns, batch.context.received_at):
+        refusals = Refusals()
+        for part in inserts(delivery.batch):
             self._send_part(part, delivery, refusals)
         refusals.check()
 
-    def _send_part(self, part: Part, delivery: Delivery, refusals: Refusals) -> None:
+    def _send_part(self, part: AnyPart, delivery: Delivery, refusals: Refusals) -> None:
         """Insert a part, in halves where it is not taken whole.
 
         Once halved it stays so: the token of the whole would not keep the rows of a half from being stored again.
@@ -95,12 +95,12 @@ class ClickHouseExporter:
                 self._insert(part, delivery.token)
             except TooMuch as error:
                 patient = error.kind == "memory" and delivery.attempt < _ATTEMPTS_WHOLE
-                if patient or part.rows.count == 1:
+                if patient or part.count == 1:
                     raise
             except Permanent as error:
                 refusals.refused(error)
-                if part.rows.count == 1:
-                    refusals.give_up(int(part.rows.positions[0]), error)
+                if part.count == 1:
+                    refusals.give_up(part.first, error)
                     return
             else:
                 refusals.inserted()
@@ -110,7 +110,7 @@ class ClickHouseExporter:
         for half in part.halves():
             self._send_part(half, delivery, refusals)
 
-    def _insert(self, part: Part, token: str) -> None:
+    def _insert(self, part: AnyPart, token: str) -> None:
         token = f"{token}:{part.name}"
         try:
             self._store.run(lambda client: self._insert_with(client, part, token), token)
@@ -119,13 +119,13 @@ class ClickHouseExporter:
                 self._tables.forget()
             raise classify(error) from error
 
-    def _insert_with(self, client: Client, part: Part, token: str) -> None:
+    def _insert_with(self, client: Client, part: AnyPart, token: str) -> None:
         body = insert_body(part, self._tables.layout(client, part.kind), self._compression)
         client.raw_insert(
             self._tables.name(part.kind),
             column_names=body.columns,
             insert_block=body.data,
             settings={"insert_deduplication_token": token, **self._insert_settings},
-            fmt=FORMAT,
+            fmt=body.format,
             compression=None if self._compression == "none" else self._compression,
         )
