@@ -111,7 +111,10 @@ def schema() -> None:
 def demo(
     endpoint: Annotated[
         str,
-        typer.Option(help="Where OTLP is taken; by default http://localhost:4318, with gRPC http://localhost:4317."),
+        typer.Option(
+            metavar="URL",
+            help="Where OTLP is taken; by default http://localhost:4318, with gRPC http://localhost:4317.",
+        ),
     ] = "",
     protocol: Annotated[Protocol, typer.Option(help="OTLP over HTTP or over gRPC.")] = Protocol.HTTP,
 ) -> None:
@@ -126,10 +129,14 @@ def demo(
 def query(
     sql: Annotated[str, typer.Argument(metavar="SQL", help='Such as "SELECT count() FROM otel_traces".')],
     url: Annotated[
-        str, typer.Option(envvar="CLICKHOUSE_URL", help="The ClickHouse HTTP address, with user:password@ if needed.")
+        str,
+        typer.Option(
+            metavar="URL", envvar="CLICKHOUSE_URL", help="The ClickHouse HTTP address, with user:password@ if needed."
+        ),
     ] = "http://localhost:8123",
     output_format: Annotated[
-        str | None, typer.Option("--format", "-f", help="A ClickHouse format, such as CSVWithNames or Vertical.")
+        str | None,
+        typer.Option("--format", "-f", metavar="NAME", help="A ClickHouse format, such as CSVWithNames or Vertical."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a row.")] = False,
 ) -> None:
@@ -147,12 +154,12 @@ dlq = typer.Typer(
 app.add_typer(dlq, name="dlq")
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Ids of letters, or how they begin.")]
-OfPipeline = Annotated[str, typer.Option("--pipeline", help="Only letters of this pipeline.")]
-OfExporter = Annotated[str, typer.Option("--exporter", help="Only letters of this exporter.")]
-OfSignal = Annotated[str, typer.Option("--signal", help="Only letters of this signal.")]
-OfReason = Annotated[str, typer.Option("--reason", help="Only letters whose reason holds this text.")]
-Since = Annotated[str, typer.Option("--since", help="Only letters of the last 30m, 2h and so on.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="Most letters at once.")]
+OfPipeline = Annotated[str, typer.Option("--pipeline", metavar="NAME", help="Only letters of this pipeline.")]
+OfExporter = Annotated[str, typer.Option("--exporter", metavar="NAME", help="Only letters of this exporter.")]
+OfSignal = Annotated[str, typer.Option("--signal", metavar="NAME", help="Only letters of this signal.")]
+OfReason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Only letters whose reason holds this text.")]
+Since = Annotated[str, typer.Option("--since", metavar="AGE", help="Only letters of the last 30m, 2h and so on.")]
+Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Most letters at once.")]
 All = Annotated[bool, typer.Option("--all", help="All letters, up to the limit.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")]
 
