@@ -1,73 +1,16 @@
 """The receiver against a real broker: what it reads, when offsets move, what becomes of what nobody can read."""
 
 import asyncio
-import contextlib
 import json
 import uuid
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
-from collector.api import Overloaded, Signal, SystemClock
-from collector.receivers.kafka.factory import FACTORY
-from collector.testing import (
-    RecordingConsumer,
-    RecordingLog,
-    RecordingMetrics,
-    RecordingReport,
-    sample_request,
-    settings,
-)
+from collector.api import Overloaded, Signal
+from collector.testing import RecordingConsumer, sample_request
 from collector.wire.codec import codec
+from tests.live.kafka.consumers import committed, new_group, receiving, until_committed
 from tests.live.kafka.other_client import read, write
-
-FAST = {"flush_timeout": "50ms"}
-
-
-@contextlib.asynccontextmanager
-async def receiving(address, *, consumers=None, group=None, report=None, **config):
-    consumers = consumers or {signal: RecordingConsumer() for signal in Signal}
-    made = FACTORY.create(
-        FACTORY.config.model_validate(
-            {
-                "brokers": [address],
-                "group_id": group or f"group-{uuid.uuid4().hex[:8]}",
-                "batch": FAST,
-                "autocommit": {"interval": "100ms"},
-                "session_timeout": "6s",
-                **config,
-            }
-        ),
-        settings(
-            "kafka",
-            consumers=consumers,
-            clock=SystemClock(),
-            log=RecordingLog(),
-            metrics=RecordingMetrics(),
-            report=report or RecordingReport(),
-        ),
-    )
-    await made.start()
-    try:
-        yield consumers
-    finally:
-        await made.stop()
-
-
-def committed(address, group, topic, partition=0):
-    """Return offset and metadata of a group."""
-    client = Consumer({"bootstrap.servers": address, "group.id": group})
-    try:
-        (found,) = client.committed([TopicPartition(topic, partition)], timeout=10)
-    finally:
-        client.close()
-    return found.offset, found.metadata or ""
-
-
-async def until_committed(address, group, topic, offset):
-    async with asyncio.timeout(20):
-        while (await asyncio.to_thread(committed, address, group, topic)) != (offset, ""):
-            await asyncio.to_thread(lambda: None)
 
 
 def _json(signal, items):
@@ -159,7 +102,7 @@ async def test_topics_are_found_by_pattern_and_left_out_by_pattern(broker, make_
 
 
 async def test_an_offset_moves_only_when_its_records_are_taken_and_the_cut_is_written_down_before(broker, topic):
-    group = f"group-{uuid.uuid4().hex[:8]}"
+    group = new_group()
     await asyncio.to_thread(write, broker.address, topic, [sample_request(Signal.TRACES, 1)] * 3)
     consumer, gate, seen = RecordingConsumer(), asyncio.Event(), asyncio.Event()
 
@@ -177,7 +120,7 @@ async def test_an_offset_moves_only_when_its_records_are_taken_and_the_cut_is_wr
 
 
 async def test_what_was_under_way_when_a_consumer_vanished_comes_again_in_the_same_cut(broker, topic):
-    group = f"group-{uuid.uuid4().hex[:8]}"
+    group = new_group()
     await asyncio.to_thread(write, broker.address, topic, [sample_request(Signal.TRACES, 1)] * 3)
     names, seen = [], asyncio.Event()
 
@@ -205,7 +148,7 @@ async def test_a_pipeline_that_is_full_gets_the_same_batch_until_it_takes_it(bro
 
 
 async def test_poison_goes_to_the_dead_letters_with_the_reason_and_the_rest_goes_on(broker, topic):
-    group = f"group-{uuid.uuid4().hex[:8]}"
+    group = new_group()
     good = sample_request(Signal.TRACES, 1)
     values = [good, b"\xff\xff\xff", good, b"{", good]
     await asyncio.to_thread(write, broker.address, topic, values, key=b"k", headers=[("site", b"eu")])
