@@ -69,6 +69,13 @@ RECEIVER_REQUESTS = _counter(
     (*_DOOR, "outcome"),
     "Requests by outcome: success, refused (come back later or wrong data), failure (a fault of Ottery's).",
 )
+RECEIVER_READ = Metric(
+    "ottery_receiver_read_seconds",
+    "histogram",
+    ("receiver", "place"),
+    "Seconds to read one request, by place: loop for small ones, above 0.005 holds up others; worker for large ones.",
+    _SECONDS,
+)
 
 PROCESSOR_INCOMING = _counter(
     "otelcol_processor_incoming_items", ("processor", "otel_signal"), "Items that reached a processor."
@@ -155,6 +162,17 @@ OTTERY_MEMORY_LIMITED = _gauge(
     "ottery_processor_memory_limited",
     ("processor",),
     "1 while a memory_limiter refuses requests because the process holds too much memory, else 0.",
+)
+OTTERY_LEDGER = _gauge(
+    "ottery_ledger_items",
+    ("pipeline", "signal", "exporter", "account"),
+    "Items by what became of them since the log began: received is the sum of stored, rejected, dropped, "
+    "dead_lettered and in_flight.",
+)
+OTTERY_LEDGER_BALANCED = _gauge(
+    "ottery_ledger_balanced",
+    ("pipeline", "signal", "exporter"),
+    "1 while received is the sum of all that became of it; 0 is a fault of Ottery's: please report it.",
 )
 OTTERY_LOG_BYTES = _gauge(
     "ottery_log_bytes", ("pipeline",), "Bytes that a pipeline's log has on disk; at the capacity receivers are refused."
