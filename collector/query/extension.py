@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from collector.api import Settings
 from collector.http import HttpServer, bind
@@ -15,6 +15,10 @@ from collector.storage.engine import load_engine
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
+
+
+_PATIENCE: Final = 2.0
+"""Seconds that queries under way get to end by themselves when the server stops."""
 
 
 class ClickHouseServer:
@@ -42,8 +46,9 @@ class ClickHouseServer:
         await self._server.start()
 
     async def stop(self) -> None:
-        if self._server is not None:
+        if self._server is not None and self._app is not None:
+            ending = asyncio.get_running_loop().call_later(_PATIENCE, self._app.end_queries)
             await self._server.stop()
-        if self._app is not None:
-            self._app.stop()
+            ending.cancel()
+            await asyncio.to_thread(self._app.stop)
         await asyncio.to_thread(self._engine.close)

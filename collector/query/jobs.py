@@ -23,21 +23,29 @@ class Jobs:
     def __init__(self, most: int, timeout: float) -> None:
         self.most = most
         self.timeout = timeout
-        self.running = 0
         self.threads = ThreadPoolExecutor(most, thread_name_prefix="clickhouse_server")
         self.killer = ThreadPoolExecutor(1, thread_name_prefix="clickhouse_server kill")
+        self.places: set[Place] = set()
+        self.ended = False
 
     def place(self) -> Place:
         """Return a place for one query; use it as a context manager. Raises `Failure` when every place is taken."""
-        if self.running >= self.most:
+        if len(self.places) >= self.most:
             text = f"Too many simultaneous queries. Maximum: {self.most}"
             raise Failure(202, "TOO_MANY_SIMULTANEOUS_QUERIES", text, 503)
         return Place(self)
 
+    def end(self) -> None:
+        """Have the queries under way killed."""
+        for place in list(self.places):
+            place.end()
+
     def stop(self) -> None:
-        """Take no more work; what is under way goes on to its end."""
-        self.threads.shutdown(wait=False, cancel_futures=True)
-        self.killer.shutdown(wait=False)
+        """End the queries under way and wait for their threads. Safe twice."""
+        self.end()
+        self.ended = True
+        self.killer.shutdown(wait=True)
+        self.threads.shutdown(wait=True, cancel_futures=True)
 
 
 class Place:
@@ -49,25 +57,26 @@ class Place:
         self.kill: Callable[[], None] = _nothing
 
     def __enter__(self) -> Self:
-        self._jobs.running += 1
+        self._jobs.places.add(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if self._step is None or self._step.done():
-            self._jobs.running -= 1
+            self._jobs.places.discard(self)
         else:
             self.end()
             self._step.add_done_callback(self._ended)
 
     def _ended(self, step: asyncio.Future[Any]) -> None:
         """Give the place back once the thread is free; nobody is left to be told how its step ended."""
-        self._jobs.running -= 1
+        self._jobs.places.discard(self)
         if not step.cancelled():
             step.exception()
 
     def end(self) -> None:
         """Have the query killed, if it runs."""
-        self._jobs.killer.submit(self.kill)
+        if not self._jobs.ended:
+            self._jobs.killer.submit(self.kill)
 
     async def run(self, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
         """Return what `work` returns, called in a thread. Raises `Failure` when it takes too long."""
