@@ -243,6 +243,20 @@ def drop_dead_letters(
     raise typer.Exit(guarded(lambda: drop(config or (), choice, dry_run=dry_run, as_json=as_json)))
 
 
+@app.command()
+def ledger(
+    *,
+    config: Configs = None,
+    url: Annotated[str, typer.Option(help="Where Ottery's metrics are; by default where the configuration says.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what became of everything received: from Ottery while it runs, else from its logs on disk."""
+    from collector.commands.ledger import ledger as show
+    from collector.commands.output import guarded
+
+    raise typer.Exit(guarded(lambda: show(config or (), url, as_json=as_json)))
+
+
 @app.command("version")
 def show_versions() -> None:
     """Print the versions for a bug report."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -75,6 +75,14 @@ class LogCursor:
     @property
     def undelivered(self) -> int:
         return self._undone.items
+
+    @property
+    def received(self) -> int:
+        return self._shelf.total.items - self.place.origin.items
+
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        return self.place.outcomes
 
     @property
     def _undone(self) -> Tally:

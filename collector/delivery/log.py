@@ -7,7 +7,7 @@ number is ever given twice.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -132,6 +132,14 @@ class Cursor(Protocol):
     @property
     def undelivered(self) -> int:
         """Items that are appended and not done."""
+
+    @property
+    def received(self) -> int:
+        """Items that were ever appended for this cursor."""
+
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        """What became of items: `stored`, `dead_lettered` and `dropped:<reason>`, for as long as the log remembers."""
 
     async def wait(self, items: int, timeout: float | None) -> bool:  # noqa: ASYNC109 - gathering ends by it as a rule
         """Wait until so many items are unread, the log is closed, or `timeout` seconds have gone by.

@@ -26,7 +26,7 @@ from collector.api import (
 )
 from collector.config import LoadedConfig
 from collector.pipeline.catalogue import CATALOGUE
-from collector.pipeline.logs import make_dead_letters, make_log
+from collector.pipeline.logs import make_dead_letters, make_intake, make_log
 from collector.pipeline.pipeline import Inlet, Pipeline, Sink, Step
 from collector.telemetry.health import DELIVERY, PIPELINE
 
@@ -125,6 +125,7 @@ class Builder:
             connectors=[cast("Connector", components[key]) for key in ends if key[0] is Kind.CONNECTOR],
             settings=settings,
             dead_letters=make_dead_letters(name, plan, settings),
+            intake=make_intake(name, plan, settings),
         )
 
     def _kind_of_end(self, name: str) -> Kind:

@@ -9,6 +9,7 @@ from collector.config.loaded import Pipeline
 from collector.delivery.dead_letters import CountedDrops, DeadLetters, KeptLetters
 from collector.delivery.disk.log import DiskLog
 from collector.delivery.files import file_name
+from collector.delivery.intake import Intake
 from collector.delivery.letters import DIRECTORY, LetterBox
 from collector.delivery.log import Log
 from collector.delivery.memory import MemoryLog
@@ -28,6 +29,11 @@ def make_log(name: str, plan: Pipeline, settings: Settings) -> Log:
     if directory is None:
         return MemoryLog()
     return DiskLog(directory, plan.delivery, plan.signal, codec(), settings)
+
+
+def make_intake(name: str, plan: Pipeline, settings: Settings) -> Intake:
+    """Return the counters of what comes to an end before the log, on disk where the log is."""
+    return Intake(log_directory(name, plan), settings.log)
 
 
 def letter_box(name: str, plan: Pipeline) -> LetterBox | None:

@@ -19,7 +19,9 @@ from collector.api import (
     State,
 )
 from collector.delivery.dead_letters import DeadLetters, KeptLetters
-from collector.delivery.log import Bounds, Cursor, Log, QueueFull
+from collector.delivery.intake import Intake
+from collector.delivery.ledger import Account, account
+from collector.delivery.log import Bounds, Cursor, Log, Outcome, QueueFull
 from collector.delivery.replay import Replays
 from collector.delivery.runner import Route, Runner
 from collector.pipeline.supervise import supervise
@@ -60,6 +62,7 @@ class Pipeline:
         connectors: Sequence[Connector] = (),
         settings: Settings,
         dead_letters: DeadLetters,
+        intake: Intake | None = None,
     ) -> None:
         self.id = id
         self.signal = signal
@@ -70,6 +73,7 @@ class Pipeline:
         self.settings = settings
         self._sinks = tuple(sinks)
         self._dead_letters = dead_letters
+        self.intake = intake or Intake(None, settings.log)
         self._cursors: list[Cursor] = []
         self._awaited: list[Cursor] = []
         self._runners: list[tuple[Runner, Settings]] = []
@@ -81,6 +85,7 @@ class Pipeline:
         if self._opened:
             return
         await self.log.open()
+        self.intake.load()
         self.log.retire([sink.id for sink in self._sinks])
         for sink in self._sinks:
             self._connect(sink)
@@ -121,11 +126,16 @@ class Pipeline:
     async def consume(self, batch: Batch) -> None:
         """Take a batch over; see `collector.api.Consume`."""
         self.guard()
-        if self._steps:
-            processed = await asyncio.to_thread(self._process, batch)
-            if processed is None:
-                return
-            batch = processed
+        if not self._steps:
+            await self._keep(batch)
+            return
+        processed, taken_out = await asyncio.to_thread(self._process, batch)
+        if processed is not None:
+            await self._keep(processed)
+        for component, items in taken_out.items():
+            self._count_taken_out(component, items)
+
+    async def _keep(self, batch: Batch) -> None:
         if self._connectors:
             await self._hand_on(batch)
         if not self._sinks:
@@ -139,6 +149,11 @@ class Pipeline:
         for cursor in self._cursors if asks_again else self._awaited:
             await cursor.delivered(sequence)
 
+    def _count_taken_out(self, component: str, items: int) -> None:
+        labels = {"signal": self.signal.value, "component": component, "reason": "processor"}
+        self.settings.metrics.add(catalogue.OTTERY_DROPPED, items, **labels, intentional="true")
+        self.intake.add(f"{Outcome.DROPPED}:{component}", items)
+
     async def _hand_on(self, batch: Batch) -> None:
         """Give the batch to the pipelines behind the connectors, once there is room for it here."""
         self.admit(batch)
@@ -149,19 +164,25 @@ class Pipeline:
         metric = catalogue.EXPORTER_ENQUEUE_FAILED[self.signal]
         self.settings.metrics.add(metric, batch.items, exporter=error.exporter)
 
-    def _process(self, batch: Batch) -> Batch | None:
+    def _process(self, batch: Batch) -> tuple[Batch | None, dict[str, int]]:
+        """Return what the processors leave of a batch, and how many items each of them took out."""
         metrics, clock = self.settings.metrics, self.settings.clock
         current: Batch | None = batch
+        taken_out: dict[str, int] = {}
         for step in self._steps:
             if current is None:
-                return None
+                break
+            before = current.items
             labels = {"processor": step.id, "otel_signal": self.signal.value}
             metrics.add(catalogue.PROCESSOR_INCOMING, current.items, **labels)
             began = clock.monotonic()
             current = step.processor.process(current)
             metrics.observe(catalogue.PROCESSOR_DURATION, clock.monotonic() - began, **labels)
-            metrics.add(catalogue.PROCESSOR_OUTGOING, current.items if current else 0, **labels)
-        return current
+            after = current.items if current else 0
+            metrics.add(catalogue.PROCESSOR_OUTGOING, after, **labels)
+            if after < before:
+                taken_out[step.id] = before - after
+        return current, taken_out
 
     async def run(self) -> None:
         """Deliver until the log is closed and empty, or `hand_over` is called. Raises what `open` raises."""
@@ -184,6 +205,15 @@ class Pipeline:
         """Let `run` end soon, with everything that was not delivered left in the log for whoever opens it next."""
         for runner, _ in self._runners:
             runner.leave()
+
+    async def shut(self) -> None:
+        """Let go of the log, after `run`."""
+        await self.log.shut()
+        self.intake.close()
+
+    def accounts(self) -> list[Account]:
+        """Return what became of everything that this pipeline received, for each exporter."""
+        return [account(self.id, self.signal, cursor, self.intake.counts) for cursor in self._cursors]
 
     def undelivered(self) -> dict[str, int]:
         """Items that each exporter has still to take."""

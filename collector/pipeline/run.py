@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import uvloop
 
 from collector.api import OtteryError, SystemClock
 from collector.config import LoadedConfig, load
+from collector.delivery.ledger import publish
 from collector.pipeline.banner import banner
 from collector.pipeline.build import Graph, Surroundings
 from collector.pipeline.service import Service
@@ -23,7 +25,7 @@ from collector.telemetry.logs import configure
 from collector.telemetry.process import ProcessCollector, watch_event_loop
 from collector.telemetry.prometheus import PrometheusMetrics
 from collector.telemetry.resource import resource
-from collector.telemetry.server import MetricsServer
+from collector.telemetry.server import MetricsServer, Page
 from collector.wire.codec import codec
 
 _DRAIN_TIMEOUT = 25.0
@@ -50,7 +52,7 @@ async def _run(config: LoadedConfig, reload: partial[LoadedConfig], drain_timeou
     board = HealthBoard(clock, metrics)
     service = Service(reload, Surroundings(metrics, log, board.report, board.statuses, clock), drain_timeout)
     _listen_to_signals(service)
-    server = MetricsServer(telemetry.metrics.endpoint, metrics) if telemetry.metrics.endpoint else None
+    server = _server(telemetry.metrics.endpoint, metrics, service)
     async with asyncio.TaskGroup() as tasks:
         lag = tasks.create_task(watch_event_loop(metrics, clock))
         try:
@@ -65,6 +67,18 @@ async def _run(config: LoadedConfig, reload: partial[LoadedConfig], drain_timeou
             if server is not None:
                 await server.stop()
     return 0
+
+
+def _server(endpoint: str | None, metrics: PrometheusMetrics, service: Service) -> MetricsServer | None:
+    def ledger() -> Page:
+        accounts = [account.to_dict() for account in service.ledger()]
+        document = {"balanced": not any(account["missing"] for account in accounts), "accounts": accounts}
+        return Page(json.dumps(document).encode(), "application/json")
+
+    def count() -> None:
+        publish(service.ledger(), metrics)
+
+    return MetricsServer(endpoint, metrics, {"/debug/ledger": ledger}, count) if endpoint else None
 
 
 def _announce(graph: Graph) -> None:

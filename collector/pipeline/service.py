@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-from collector.api import Component, Kind, OtteryError, State
+from collector.api import Component, Kind, OtteryError, Signal, State
 from collector.config import LoadedConfig
+from collector.delivery.ledger import Account
 from collector.pipeline.build import Builder, Graph, Key, Surroundings, connect
 from collector.pipeline.pipeline import Pipeline
+from collector.pipeline.rejections import Rejections
 from collector.pipeline.supervise import supervise
 from collector.telemetry.catalogue import OTTERY_DROPPED
 from collector.telemetry.health import PIPELINE
@@ -30,13 +33,23 @@ class Service:
 
     def __init__(self, load: Load, around: Surroundings, drain_timeout: float = 25.0) -> None:
         self._load = load
-        self._around = around
+        self._around = replace(around, metrics=Rejections(around.metrics, self._behind))
         self._drain_timeout = drain_timeout
         self._commands: asyncio.Queue[str] = asyncio.Queue()
         self._deliveries: dict[str, asyncio.Task[None]] = {}
         self._starting: dict[Key, asyncio.Task[None]] = {}
         self._running = False
         self.graph: Graph | None = None
+
+    def ledger(self) -> list[Account]:
+        """Return what became of everything received, by pipeline and exporter."""
+        pipelines = self.graph.pipelines.values() if self.graph else ()
+        return [account for pipeline in pipelines for account in pipeline.accounts()]
+
+    def _behind(self, receiver: str, signal: str) -> Sequence[Pipeline]:
+        """Return the pipelines that a receiver feeds."""
+        inlet = self.graph.inlets.get((receiver, Signal(signal))) if self.graph else None
+        return inlet.pipelines if inlet else ()
 
     def stop(self) -> None:
         """Ask for an orderly end."""
@@ -161,7 +174,7 @@ class Service:
         await _end(tasks, _HAND_OVER_TIMEOUT)
         for pipeline in pipelines:
             pipeline.log.close()
-            await pipeline.log.shut()
+            await pipeline.shut()
 
     async def _drain(self, pipelines: dict[str, Pipeline], tasks: dict[str, asyncio.Task[None]]) -> None:
         """Close the logs and wait until they are delivered; after the deadline count what memory held as dropped."""
@@ -170,7 +183,7 @@ class Service:
         await _end(list(tasks.values()), self._drain_timeout)
         for pipeline in pipelines.values():
             self._left(pipeline)
-            await pipeline.log.shut()
+            await pipeline.shut()
 
     def _left(self, pipeline: Pipeline) -> None:
         for exporter, items in pipeline.undelivered().items():

@@ -81,10 +81,20 @@ class PageServer:
 
 
 class MetricsServer(PageServer):
-    """`/metrics` for Prometheus, in its text format."""
+    """`/metrics` for Prometheus, in its text format, and other pages beside it. `before` runs before each scrape."""
 
-    def __init__(self, endpoint: str, metrics: PrometheusMetrics) -> None:
-        super().__init__(endpoint, {"/metrics": lambda: Page(metrics.expose(), CONTENT_TYPE_PLAIN_0_0_4)})
+    def __init__(
+        self,
+        endpoint: str,
+        metrics: PrometheusMetrics,
+        pages: Mapping[str, Callable[[], Page]] | None = None,
+        before: Callable[[], None] = lambda: None,
+    ) -> None:
+        def scrape() -> Page:
+            before()
+            return Page(metrics.expose(), CONTENT_TYPE_PLAIN_0_0_4)
+
+        super().__init__(endpoint, {"/metrics": scrape, **(pages or {})})
 
     async def start(self) -> None:
         """Listen. Raises `Fatal` that names the block of the configuration when the address cannot be bound."""

@@ -23,7 +23,7 @@ _SLOT: Final = 32 << 10
 
 
 class PlaceFile:
-    """One cursor's place. Not thread-safe. Every method raises OSError where the disk does not do it."""
+    """One cursor's place, or as small a text of another kind. Not thread-safe. Every method raises OSError where the disk does not do it."""
 
     def __init__(self, path: Path, *, sync: bool) -> None:
         self.path = path
@@ -33,6 +33,11 @@ class PlaceFile:
 
     def load(self) -> Place | None:
         """Return the last place that was written whole, None where there is no file. Raises `BadPlace`."""
+        text = self.read()
+        return None if text is None else Place.from_json(text)
+
+    def read(self) -> bytes | None:
+        """Return what was last written whole, None where there is no file. Raises `BadPlace`."""
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
@@ -41,7 +46,7 @@ class PlaceFile:
         if not slots:
             raise BadPlace(f"{self.path.name} holds no whole place")
         self._generation, text = max(slots)
-        return Place.from_json(text)
+        return text
 
     def save(self, text: bytes) -> None:
         """Write what `Place.to_json` gave so that it outlives the process and, where asked for, a loss of power."""

@@ -82,6 +82,12 @@ def recover(directory: Path, log: Logger) -> Found:
     return found
 
 
+def glance(directory: Path) -> Tally:
+    """Return what was ever appended to the log in a directory, without changing anything. Raises OSError."""
+    paths = sorted(path for path in directory.glob(f"*{SUFFIX}") if path.stem.isdigit())
+    return opened(paths[-1], _ENDLESS, verify=False)[0].total if paths else NOTHING
+
+
 def discard(segment: Segment) -> None:
     """Remove a segment that nobody needs; one with damage is kept under another name for whoever looks into it.
 

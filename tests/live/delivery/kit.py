@@ -2,6 +2,7 @@
 
 import gzip
 import http.client
+import json
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections import Counter, deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -212,6 +214,13 @@ def settled(collector):
     """Whether the disk says that everything which was taken is done."""
     found = place(collector)
     return found is not None and found.next > 0 and not found.flight
+
+
+def ledger(collector):
+    """Return the only account of the running collector."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{collector.metrics}/debug/ledger", timeout=10) as answer:
+        (account,) = json.load(answer)["accounts"]
+    return account
 
 
 CONFIG = """\
