@@ -129,7 +129,7 @@ class Refused:
 TOO_LARGE = bytes(2000)
 # Every 4xx and 5xx has a google.rpc.Status in the request's encoding.
 REFUSED = [
-    pytest.param(Refused(400, 3, "is not"), id="400: what cannot be decoded"),
+    pytest.param(Refused(400, 3, ""), id="400: what cannot be decoded"),
     pytest.param(
         Refused(400, 3, "the body is not valid gzip", headers={"content-encoding": "gzip"}), id="400: bad compression"
     ),
@@ -172,6 +172,7 @@ async def test_a_refusal_has_its_status_and_its_reason_in_the_requests_encoding(
         answer = await client.request(row.method, row.path, content=row.body, headers=headers)
         status = status_of(answer, media)
         assert (answer.status_code, status.code) == (row.status, row.code)
+        assert status.message
         assert row.message in status.message
         assert {name: answer.headers.get(name) for name in row.answer} == row.answer
         assert "retry-after" not in answer.headers
