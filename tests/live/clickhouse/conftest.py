@@ -1,5 +1,6 @@
 """ClickHouse in both of its forms, each test with a database of its own, and what is stored there read cell by cell."""
 
+import asyncio
 import math
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,10 @@ class Store:
     def value(self, sql):
         ((value,),) = self.query(sql)
         return value
+
+    def keep_parts(self):
+        """Merge nothing, so that the rows of the trace lookup stand as they were inserted."""
+        self.command(f"SYSTEM STOP MERGES {self.database}.otel_traces_trace_id_ts")
 
     def count(self, table):
         return self.value(f"SELECT count() FROM {self.database}.{table}")
@@ -90,9 +95,9 @@ def own_store(own_clickhouse):
 def _embedded(tmp_path_factory):
     import clickhouse_connect
 
-    from collector.storage.engine import claim_engine, claimed_engine
+    from collector.storage.engine import claimed_engine
 
-    path = claimed_engine() or claim_engine(str(tmp_path_factory.mktemp("chdb")))
+    path = claimed_engine() or str(tmp_path_factory.mktemp("chdb"))
     client = clickhouse_connect.get_client(interface="chdb", path=path)
     yield Store(f"chdb://{path}", client)
     client.close()
@@ -112,12 +117,14 @@ def store(request):
 
 
 @asynccontextmanager
-async def exporting(store, around=None, **keys):
-    """A started exporter into the database."""
+async def exporting(store, around=None, *, ready=True, **keys):
+    """An exporter into the database, once it has made its tables unless `ready` is false."""
     config = ClickHouseConfig.model_validate({"endpoint": store.endpoint, "database": store.database, **keys})
     exporter = FACTORY.create(config, around or settings("clickhouse"))
     await exporter.start()
     try:
+        if ready:
+            await asyncio.to_thread(exporter._contact.join, 60)
         yield exporter
     finally:
         await exporter.stop()
