@@ -18,6 +18,7 @@ from collector.config import LoadedConfig, load
 from collector.delivery.ledger import publish
 from collector.pipeline.banner import banner
 from collector.pipeline.build import Graph, Surroundings
+from collector.pipeline.memory import settle
 from collector.pipeline.service import Service
 from collector.telemetry.catalogue import OTTERY_CODEC
 from collector.telemetry.health import HealthBoard
@@ -82,6 +83,7 @@ def _server(endpoint: str | None, metrics: PrometheusMetrics, service: Service) 
 
 
 def _announce(graph: Graph) -> None:
+    settle()
     print(banner(graph, codec().name), file=sys.stderr, flush=True)  # noqa: T201 - the first screen
 
 
