@@ -91,13 +91,12 @@ def own_store(own_clickhouse):
     return _served(own_clickhouse)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _embedded(tmp_path_factory):
+    """The engine of this process, until the module ends: other suites have it on paths of their own."""
     import clickhouse_connect
 
-    from collector.storage.engine import claimed_engine
-
-    path = claimed_engine() or str(tmp_path_factory.mktemp("chdb"))
+    path = str(tmp_path_factory.mktemp("chdb"))
     client = clickhouse_connect.get_client(interface="chdb", path=path)
     yield Store(f"chdb://{path}", client)
     client.close()
