@@ -6,14 +6,17 @@ import asyncio
 import errno
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-import zstandard
+from zstandard import ZstdCompressor
 
 from collector.api import Batch, Delivery, Fatal, Retryable, Settings
 from collector.wire.codec import codec
 from exporters.file.config import FileConfig
 from exporters.file.framing import Framing, Lengths, Lines
+from exporters.file.groups import Groups
 from exporters.file.output import Busy, Output
+from exporters.file.outputs import Outputs
 
 _HINTS = {
     errno.EACCES: "; give the user that runs Ottery the right to write there",
@@ -28,14 +31,26 @@ class FileExporter:
     def __init__(self, config: FileConfig, settings: Settings) -> None:
         self._config = config
         self._settings = settings
-        lines = config.format == "json" and config.compression == "none"
-        self._framing: Framing = Lines() if lines else Lengths()
-        self._output = Output(config, self._framing, settings.clock, settings.log)
+        self._compressor = (
+            ZstdCompressor(config.compression_params.level or 3) if config.compression == "zstd" else None
+        )
+        self._framing: Framing = Lines() if config.format == "json" and self._compressor is None else Lengths()
+        self._path = Path(config.path).expanduser()
+        self._groups = Groups(config) if config.group_by.enabled else None
+        self._outputs = Outputs(
+            lambda path: Output(path, config, self._framing, settings.clock, settings.log),
+            config.group_by.max_open_files,
+        )
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=settings.id)
         self._sync_due: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
-        """Open and repair the file. Raises `Fatal` when it cannot be written; a file in use is waited for by `push`."""
+        """Open and repair the file. Raises `Fatal` when it cannot be written; a file in use is waited for by `push`.
+
+        With `group_by` files are opened when rows for them come.
+        """
+        if self._groups is not None:
+            return
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
 
     async def stop(self) -> None:
@@ -51,7 +66,7 @@ class FileExporter:
 
     def _open(self) -> None:
         try:
-            self._output.open()
+            self._outputs.open(self._path)
         except Busy as error:
             self._settings.log.warning("waiting for the file", reason=str(error))
         except OSError as error:
@@ -60,26 +75,40 @@ class FileExporter:
     def _close(self) -> None:
         self._thread.shutdown(wait=True)
         try:
-            self._output.close()
+            self._outputs.close()
         except OSError as error:
             self._settings.log.error("the end of the file may not be on the disk", reason=self._cannot_write(error))
 
     def _write(self, delivery: Delivery) -> None:
         """Write a delivery, unless an attempt that ran out of time did. Raises `Retryable`, `Permanent`, `Fatal`."""
         try:
-            if self._config.path not in delivery.done:
-                self._output.append(self._framing.join(self._messages(delivery.batch)))
-                delivery.done.add(self._config.path)
+            parts = self._parts(delivery.batch)
+            for path, batch in parts:
+                if str(path) not in delivery.done:
+                    self._outputs.open(path).append(self._framing.join(self._messages(batch)))
+                    delivery.done.add(str(path))
             if not self._config.flush_interval:
-                self._output.sync()
+                self._outputs.sync()
         except OSError as error:
             raise Retryable(self._cannot_write(error), kind="disk") from error
 
+    def _parts(self, batch: Batch) -> list[tuple[Path, Batch]]:
+        if self._groups is None:
+            return [(self._path, batch)]
+        return self._groups.split(batch, self._can_open)
+
+    def _can_open(self, path: Path) -> bool:
+        """Whether a file that a client has named can be written at all; no such name may hold up the others."""
+        try:
+            self._outputs.open(path)
+        except (Fatal, IsADirectoryError, NotADirectoryError):
+            return False
+        return True
+
     def _messages(self, batch: Batch) -> Iterator[bytes]:
-        compressor = zstandard.ZstdCompressor()
         for request in batch.requests:
             message = codec().to_json(batch.signal, request) if self._config.format == "json" else request
-            yield compressor.compress(message) if self._config.compression == "zstd" else message
+            yield self._compressor.compress(message) if self._compressor else message
 
     def _sync_soon(self) -> None:
         self._sync_due = None
@@ -87,7 +116,7 @@ class FileExporter:
 
     def _sync(self) -> None:
         try:
-            self._output.sync()
+            self._outputs.sync()
         except OSError as error:
             self._settings.log.error("written data may not be on the disk", reason=self._cannot_write(error))
 

@@ -26,17 +26,18 @@ class Busy(Retryable):
 
 
 class Output:
-    """The file at `path`. Every method blocks and belongs to one thread.
+    """The file at `path`. Every method blocks, and all of them are for one thread.
 
     What is no regular file (`/dev/stdout`, a pipe) is written as it is: nothing is repaired, locked or rotated.
     """
 
-    def __init__(self, config: FileConfig, framing: Framing, clock: Clock, log: Logger) -> None:
-        self._path = Path(config.path).expanduser()
+    def __init__(self, path: Path, config: FileConfig, framing: Framing, clock: Clock, log: Logger) -> None:
+        self._path = path
         self._framing = framing
         self._backups = Backups(self._path, config.rotation) if config.rotation else None
         self._limit = config.rotation.max_megabytes * _MEGABYTE if config.rotation else 0
         self._empties = not config.append
+        self._directory_mode = int(config.directory_permissions, 8)
         self._clock = clock
         self._log = log
         self._file = -1
@@ -49,7 +50,7 @@ class Output:
         """
         if self._file >= 0:
             return
-        _make_directory(self._path.parent)
+        _make_directory(self._path.parent, self._directory_mode)
         file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
         try:
             self._regular = stat.S_ISREG(os.fstat(file).st_mode) and str(self._path.parent) not in _DEVICES
@@ -153,9 +154,9 @@ def _write(file: int, data: bytes) -> None:
         rest = rest[os.write(file, rest) :]
 
 
-def _make_directory(path: Path) -> None:
+def _make_directory(path: Path, mode: int) -> None:
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode, parents=True, exist_ok=True)
     except FileExistsError as error:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
 

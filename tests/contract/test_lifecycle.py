@@ -184,7 +184,8 @@ def test_a_component_has_a_page_with_an_example_that_uses_it(kind, name):
         pytest.skip("its page is being written")
     assert page, f"{pages[0].relative_to(DOCS.parent)} is missing"
     examples = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-    using = [text for text in examples if name in _types(yaml.safe_load(text).get(kind.value))]
+    whole = [text for text in examples if "pipelines" in (yaml.safe_load(text).get("service") or {})]
+    using = [text for text in whole if name in _types(yaml.safe_load(text).get(kind.value))]
     assert using, f"{page.name} has no example with {name}"
     for text in using:
         load([f"yaml:{text}"], {})
