@@ -160,7 +160,7 @@ class ClickHouseConfig(ExporterConfig):
             "deduplicate_blocks_in_dependent_materialized_views": 1,
             "wait_for_async_insert": 1,
             "async_insert_deduplicate": int(asynchronous),
-            **({"enable_json_type": 1, "type_json_skip_duplicated_paths": 1} if self.json_columns else {}),
+            **({"enable_json_type": 1} if self.json_columns else {}),
             **params,
             "async_insert": int(asynchronous),
         }

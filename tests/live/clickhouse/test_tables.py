@@ -6,7 +6,7 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
-from collector.api import Batch, Delivery, Fatal, Signal, State
+from collector.api import Batch, Delivery, Fatal, Permanent, Signal, State
 from collector.storage.clickhouse import DEFAULT_TABLES, Schema, create_tables
 from collector.testing import RecordingReport, sample_batch, settings
 from collector.wire.codec import codec
@@ -259,12 +259,16 @@ async def test_json_columns_keep_types_and_have_their_paths_beside_them(store):
     assert store.layout("otel_metrics_sum")["TimeUnix"] == "DateTime64(9)"
 
 
-async def test_a_json_path_that_comes_twice_costs_no_row(store):
+async def test_a_row_with_one_json_path_twice_is_refused_and_its_neighbours_are_stored(store):
     request = ExportLogsServiceRequest()
-    record = request.resource_logs.add().scope_logs.add().log_records.add(time_unix_nano=10**18)
-    record.attributes.add(key="a.b").value.int_value = 1
-    record.attributes.add(key="a").value.kvlist_value.values.add(key="b").value.int_value = 2
+    records = request.resource_logs.add().scope_logs.add().log_records
+    for number in range(3):
+        records.add(time_unix_nano=10**18).attributes.add(key="a.b").value.int_value = number
+    records[1].attributes.add(key="a").value.kvlist_value.values.add(key="b").value.int_value = 9
     async with exporting(store, json=True) as exporter:
-        await exporter.push(Delivery(Batch(Signal.LOGS, codec(), requests=(request.SerializeToString(),)), "log:0-0"))
-    found = store.query(f"SELECT LogAttributes, LogAttributesKeys FROM {store.database}.otel_logs")
-    assert found == [({"a": {"b": 1}}, ["a.b"])]
+        batch = Batch(Signal.LOGS, codec(), requests=(request.SerializeToString(),))
+        with pytest.raises(Permanent, match="Duplicate path") as refused:
+            await exporter.push(Delivery(batch, "log:0-0"))
+    assert refused.value.rows == [1]
+    stored = f"SELECT LogAttributes.a.b::Int64, LogAttributesKeys FROM {store.database}.otel_logs ORDER BY 1"
+    assert store.query(stored) == [(0, ["a.b"]), (2, ["a.b"])]

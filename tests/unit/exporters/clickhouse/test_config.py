@@ -81,7 +81,6 @@ def test_every_key_of_contribs_example_is_read():
         "wait_for_async_insert": 1,
         "async_insert_deduplicate": 1,
         "enable_json_type": 1,
-        "type_json_skip_duplicated_paths": 1,
     }
     assert (config.compression, config.create_schema, config.timeout) == ("zstd", False, 5.0)
 
