@@ -192,8 +192,17 @@ class Log(Protocol):
     def admit(self, batch: Batch) -> None:
         """Raise `Overloaded` where `append` would."""
 
-    async def append(self, batch: Batch) -> int:
+    async def known(self, digest: bytes) -> int | None:
+        """Return the number of the record that was appended with this digest not long ago, once it is safe.
+
+        Returns None where there is none. Raises what `append` of that record raises.
+        """
+
+    async def append(self, batch: Batch, digest: bytes = b"", /) -> int:
         """Keep a batch and return its number. The client may be answered afterwards.
+
+        A `digest` (16 bytes) names the request that the batch was made of; where it is known the batch is not kept
+        again, and the number is that of the first.
 
         Raises `Overloaded` when a cursor is too far behind, there is no room, or the log is closed.
         """

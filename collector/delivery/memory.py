@@ -53,7 +53,10 @@ class MemoryLog:
             raise Overloaded("shutting down")
         self._cursors.admit(weigh(batch))
 
-    async def append(self, batch: Batch) -> int:
+    async def known(self, digest: bytes) -> int | None:
+        """Return None: nothing is remembered."""
+
+    async def append(self, batch: Batch, _digest: bytes = b"", /) -> int:
         self.admit(batch)
         tally = weigh(batch)
         await self._cursors.room(tally)

@@ -26,7 +26,7 @@ from collector.api import (
 )
 from collector.config import LoadedConfig
 from collector.pipeline.catalogue import CATALOGUE
-from collector.pipeline.logs import make_dead_letters, make_intake, make_log
+from collector.pipeline.logs import deduplicates, make_dead_letters, make_intake, make_log
 from collector.pipeline.pipeline import Inlet, Pipeline, Sink, Step
 from collector.telemetry.health import DELIVERY, PIPELINE
 
@@ -126,6 +126,7 @@ class Builder:
             settings=settings,
             dead_letters=make_dead_letters(name, plan, settings),
             intake=make_intake(name, plan, settings),
+            deduplicates=deduplicates(plan),
         )
 
     def _kind_of_end(self, name: str) -> Kind:

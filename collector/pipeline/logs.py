@@ -23,12 +23,20 @@ def log_directory(name: str, plan: Pipeline) -> Path | None:
     return Path(plan.delivery.directory) / file_name(name)
 
 
+def deduplicates(plan: Pipeline) -> bool:
+    """Tell whether requests that a pipeline's clients send again are told from new ones."""
+    delivery = plan.delivery
+    return bool(delivery.directory and delivery.deduplication_window and plan.signal in delivery.deduplicate_requests)
+
+
 def make_log(name: str, plan: Pipeline, settings: Settings) -> Log:
     """Return the log of a pipeline, on disk where its delivery names a directory. Nothing is opened."""
     directory = log_directory(name, plan)
     if directory is None:
         return MemoryLog()
-    return DiskLog(directory, plan.delivery, plan.signal, codec(), settings)
+    delivery = plan.delivery
+    window = delivery.deduplication_window if deduplicates(plan) else 0.0
+    return DiskLog(directory, delivery, plan.signal, codec(), settings, window=window)
 
 
 def make_intake(name: str, plan: Pipeline, settings: Settings) -> Intake:

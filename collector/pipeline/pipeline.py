@@ -23,6 +23,7 @@ from collector.delivery.intake import Intake
 from collector.delivery.ledger import Account, account
 from collector.delivery.log import Bounds, Cursor, Log, Outcome, QueueFull
 from collector.delivery.replay import Replays
+from collector.delivery.requests import digest_of
 from collector.delivery.runner import Route, Runner
 from collector.pipeline.supervise import supervise
 from collector.telemetry import catalogue
@@ -63,6 +64,7 @@ class Pipeline:
         settings: Settings,
         dead_letters: DeadLetters,
         intake: Intake | None = None,
+        deduplicates: bool = False,
     ) -> None:
         self.id = id
         self.signal = signal
@@ -71,6 +73,7 @@ class Pipeline:
         self._connectors = tuple(connectors)
         self._guards = tuple(guards)
         self.settings = settings
+        self._deduplicates = deduplicates
         self._sinks = tuple(sinks)
         self._dead_letters = dead_letters
         self.intake = intake or Intake(None, settings.log)
@@ -126,28 +129,41 @@ class Pipeline:
     async def consume(self, batch: Batch) -> None:
         """Take a batch over; see `collector.api.Consume`."""
         self.guard()
+        digest = await digest_of(batch) if self._deduplicates else b""
+        if digest and (sequence := await self.log.known(digest)) is not None:
+            self._count_repeated(batch)
+            await self._confirm(batch, sequence)
+            return
         if not self._steps:
-            await self._keep(batch)
+            await self._keep(batch, digest)
             return
         processed, taken_out = await asyncio.to_thread(self._process, batch)
         if processed is not None:
-            await self._keep(processed)
+            await self._keep(processed, digest)
         for component, items in taken_out.items():
             self._count_taken_out(component, items)
 
-    async def _keep(self, batch: Batch) -> None:
+    async def _keep(self, batch: Batch, digest: bytes) -> None:
         if self._connectors:
             await self._hand_on(batch)
         if not self._sinks:
             return
         try:
-            sequence = await self.log.append(batch)
+            sequence = await self.log.append(batch, digest)
         except QueueFull as error:
             self._refused(error, batch)
             raise
+        await self._confirm(batch, sequence)
+
+    async def _confirm(self, batch: Batch, sequence: int) -> None:
+        """Wait for the exporters that the client's answer depends on."""
         asks_again = batch.context.origin and not self.log.durable
         for cursor in self._cursors if asks_again else self._awaited:
             await cursor.delivered(sequence)
+
+    def _count_repeated(self, batch: Batch) -> None:
+        labels = {"pipeline": self.id, "signal": self.signal.value}
+        self.settings.metrics.add(catalogue.OTTERY_REPEATED, batch.items, **labels)
 
     def _count_taken_out(self, component: str, items: int) -> None:
         labels = {"signal": self.signal.value, "component": component, "reason": "processor"}

@@ -138,6 +138,11 @@ OTTERY_DROPPED = _counter(
     ("signal", "component", "reason", "intentional"),
     "Items thrown away, by reason; intentional is true for filters and sampling, and false is loss.",
 )
+OTTERY_REPEATED = _counter(
+    "ottery_repeated_items",
+    ("pipeline", "signal"),
+    "Items of requests that a client sent again because it got no answer; they are in the log once.",
+)
 OTTERY_DEAD_LETTERED = _counter(
     "ottery_dead_lettered_items",
     ("signal", "exporter", "reason"),

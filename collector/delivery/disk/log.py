@@ -17,9 +17,11 @@ from collector.api import Batch, Codec, Fatal, Overloaded, Settings, Signal, Sta
 from collector.delivery.config import LogConfig
 from collector.delivery.cursor import Cursors, LogCursor, Reading, weigh
 from collector.delivery.disk import recovery
+from collector.delivery.disk.digests import Digests, Taken, recall
 from collector.delivery.disk.places import SUFFIX as PLACE
 from collector.delivery.disk.places import PlaceFile
 from collector.delivery.disk.reader import Extent, Reader
+from collector.delivery.disk.record import NO_DIGEST
 from collector.delivery.disk.segment import Segment
 from collector.delivery.disk.shelf import DiskShelf
 from collector.delivery.disk.writer import Entry, Writer, Written
@@ -41,16 +43,31 @@ class _Waiting:
     tally: Tally
     done: asyncio.Future[int]
 
+    def fail(self, error: Exception) -> None:
+        """Tell the writer why its batch is not kept, if it still listens."""
+        self.done.set_exception(error)
+        self.done.exception()
+
 
 class DiskLog:
     """Keeps the batches of one pipeline in segments. Everything but the files is touched on the event loop alone.
 
+    `window` is for how many seconds digests of requests are remembered.
     All writers that wait share one write and one sync: while a thread does those, the next ones gather.
     """
 
     durable = True
 
-    def __init__(self, directory: Path, config: LogConfig, signal: Signal, codec: Codec, settings: Settings) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        config: LogConfig,
+        signal: Signal,
+        codec: Codec,
+        settings: Settings,
+        *,
+        window: float = 0.0,
+    ) -> None:
         self.id = ""
         self.capacity = int(config.max_size)
         self.signal = signal
@@ -68,6 +85,8 @@ class DiskLog:
         self._unborn: list[tuple[PlaceFile, bytes]] = []
         self._recent: deque[Record] = deque()
         self._recent_size = 0
+        self._digests = Digests(round(window * 1e9))
+        self._writing: dict[bytes, asyncio.Future[int]] = {}
         self._cursors = Cursors()
         self._shelves: list[tuple[DiskShelf, LogCursor]] = []
         self._waiting: deque[_Waiting] = deque()
@@ -85,9 +104,12 @@ class DiskLog:
         self._lock = await asyncio.to_thread(recovery.take, self._directory)
         try:
             found = await asyncio.to_thread(recovery.recover, self._directory, self.settings.log)
+            taken = await asyncio.to_thread(recall, self._directory, found.segments, self._since())
         except OSError as error:
             os.close(self._lock)
             raise Fatal(f"the log in {self._directory} cannot be read: {error}") from error
+        for each in taken:
+            self._digests.add(each)
         found.leap()
         self.id = found.log_id.hex()
         self._segments, self.end, self.total = found.segments, found.end, found.total
@@ -160,18 +182,28 @@ class DiskLog:
                     "full",
                 )
 
-    async def append(self, batch: Batch) -> int:
+    async def known(self, digest: bytes) -> int | None:
+        sequence = self._digests.find(digest, self.settings.clock.now_ns())
+        if sequence is None and (writing := self._writing.get(digest)) is not None:
+            sequence = await asyncio.shield(writing)
+        return sequence
+
+    async def append(self, batch: Batch, digest: bytes = b"", /) -> int:
+        if digest and (sequence := await self.known(digest)) is not None:
+            return sequence
         tally = weigh(batch)
         self._admit(tally)
         await self._cursors.room(tally)
         if self.closed:
             raise Overloaded("shutting down")
-        waiting = _Waiting(Entry(batch), tally, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(Entry(batch, digest or NO_DIGEST), tally, asyncio.get_running_loop().create_future())
+        if digest:
+            self._writing[digest] = waiting.done
         self._waiting.append(waiting)
         self._pending += tally
         self._quiet.clear()
         self._commit()
-        return await waiting.done
+        return await asyncio.shield(waiting.done)
 
     def _commit(self) -> None:
         """Let the thread write what waits, unless it is at work."""
@@ -199,6 +231,8 @@ class DiskLog:
         self._committing = False
         for waiting in group:
             self._pending -= waiting.tally
+            if waiting.entry is not None:
+                self._writing.pop(waiting.entry.digest, None)
         try:
             written = job.result()
         except OSError as error:
@@ -213,8 +247,7 @@ class DiskLog:
         items = sum(waiting.tally.items for waiting in group)
         self.settings.metrics.add(catalogue.OTTERY_LOG_REFUSED, items, pipeline=self.settings.id, reason="disk")
         for waiting in group:
-            if not waiting.done.done():
-                waiting.done.set_exception(Overloaded(message, _RETRY_AFTER))
+            waiting.fail(Overloaded(message, _RETRY_AFTER))
         if self._probe_timer is None:
             self._probe_timer = asyncio.get_running_loop().call_later(_RETRY_AFTER, self._probe)
 
@@ -231,15 +264,15 @@ class DiskLog:
         entries = [(waiting, waiting.entry) for waiting in group if waiting.entry is not None]
         for (waiting, entry), place in zip(entries, written.places, strict=True):
             if isinstance(place, Exception):
-                if not waiting.done.done():
-                    waiting.done.set_exception(place)
+                waiting.fail(place)
                 continue
             offset, header = place
             segment.add(header, offset)
+            if entry.digest != NO_DIGEST:
+                self._digests.add(Taken(entry.digest, header.received_at, header.sequence))
             self.end, self.total = segment.end, segment.total
             self._remember(Record(header.sequence, entry.batch, header.tally, header.before))
-            if not waiting.done.done():
-                waiting.done.set_result(header.sequence)
+            waiting.done.set_result(header.sequence)
         segment.size = written.size
         self._report(State.OK)
         self._measure()
@@ -326,9 +359,14 @@ class DiskLog:
         self._measure()
         if self._used < self._config.max_size and self._probe_timer is None:
             self._report(State.OK)
+        since = self._since()
         for segment in gone:
-            job = asyncio.get_running_loop().run_in_executor(self._threads["place"], recovery.discard, segment)
+            job = asyncio.get_running_loop().run_in_executor(self._threads["place"], recovery.discard, segment, since)
             job.add_done_callback(partial(self._discarded, segment))
+
+    def _since(self) -> int:
+        """Return the time from which on requests are remembered."""
+        return self.settings.clock.now_ns() - self._digests.window
 
     def _discarded(self, segment: Segment, job: asyncio.Future[None]) -> None:
         if not job.cancelled() and (error := job.exception()) is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from collector.api import Fatal, Logger
+from collector.delivery.disk import digests
 from collector.delivery.disk.segment import ASIDE, HEAD_SIZE, SUFFIX, Head, Segment, opened, parse_head
 from collector.delivery.log import NOTHING, Tally
 
@@ -88,11 +89,13 @@ def glance(directory: Path) -> Tally:
     return opened(paths[-1], _ENDLESS, verify=False)[0].total if paths else NOTHING
 
 
-def discard(segment: Segment) -> None:
+def discard(segment: Segment, since: int) -> None:
     """Remove a segment that nobody needs; one with damage is kept under another name for whoever looks into it.
 
-    Raises OSError.
+    The digests of requests taken after `since` outlive it. Raises OSError.
     """
+    if segment.newest >= since:
+        digests.save(segment, since)
     if not segment.damaged:
         segment.path.unlink(missing_ok=True)
         return

@@ -52,9 +52,9 @@ class _World:
     def exporter(self, _config, settings):
         return self.sinks.setdefault(settings.id, RecordingExporter(self.errors.get(settings.id, ())))
 
-    def config(self, *sinks, directory=None):
+    def config(self, *sinks, deduplicate=()):
         exporter = ExporterConfig(retry_on_failure=RetryConfig(initial_interval=60.0))
-        delivery = DeliveryConfig(directory=str(directory or self.directory))
+        delivery = DeliveryConfig(directory=str(self.directory), deduplicate_requests=deduplicate)
         return LoadedConfig(
             receivers={"door": _Door()},
             processors={},
@@ -128,6 +128,15 @@ async def test_a_reload_hands_the_log_over_with_what_one_sink_has_not_taken(worl
         await world.sinks["sink/a"].delivered(3)
         await world.door.send(2)
     assert (world.sinks["sink/a"].items, world.sinks["sink/b"].items) == (5, 3)
+
+
+async def test_a_request_sent_again_is_answered_and_counted_and_delivered_once(world):
+    async with world.running(world.config("sink", deduplicate=(Signal.TRACES,))) as run:
+        for items in (3, 3, 2, 3):
+            await world.door.send(items)
+        await world.sinks["sink"].delivered(5)
+    assert world.sinks["sink"].items == 5
+    assert run.metrics.value(metric.OTTERY_REPEATED, pipeline="traces", signal="traces") == 6
 
 
 async def test_a_log_that_cannot_be_opened_ends_the_start_in_words(world):

@@ -37,8 +37,8 @@ class Place:
         self.directory = copy
 
     @asynccontextmanager
-    async def log(self, exporters=("sink",), **config):
-        log = DiskLog(self.directory, LogConfig(**config), Signal.TRACES, codec(), settings("traces"))
+    async def log(self, exporters=("sink",), window=0.0, **config):
+        log = DiskLog(self.directory, LogConfig(**config), Signal.TRACES, codec(), settings("traces"), window=window)
         await log.open()
         log.retire(exporters)
         try:
