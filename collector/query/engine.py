@@ -172,7 +172,7 @@ class Engine:
             sql, own = split_settings(sql)
             settings |= own
             self._check_class(handle, sql, read_only=True)
-            about.guard.check(sql)
+            about.guard.check(handle, sql)
         named = output_format(query.text) or query.format
         streamed = _is_streamed(sql, named, settings)
         self._prepare(handle, about, query, settings, streamed=streamed)

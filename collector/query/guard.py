@@ -2,16 +2,18 @@
 
 Three locks, each of which holds alone against most: the engine's parser must call the statement read-only, the
 handle is set to `readonly = 1` before it runs, and no word in it may name a way to files, the network or the process.
+Words are looked for in the statement as the engine writes it down after parsing, so that no trick with quotes or
+comments shows two readers two statements.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
-from collector.query.failure import readonly
-from collector.query.sql import Token, tokens
+from collector.query.failure import EngineFailure, readonly
+from collector.query.sql import quoted, tokens
 
 _SAFE_SOURCES: Final = frozenset(
     {
@@ -61,11 +63,9 @@ class Guard:
     def __init__(self, sources: Collection[str]) -> None:
         self._sources = frozenset(name.lower() for name in sources) - {name.lower() for name in _SAFE_SOURCES}
 
-    def check(self, sql: str) -> None:
-        """Raise `Failure` for a statement that names more than tables."""
-        self._check_words(list(tokens(_plain_quotes(sql))))
-
-    def _check_words(self, found: list[Token]) -> None:
+    def check(self, handle: Any, sql: str) -> None:
+        """Raise `Failure` for a statement that names more than tables, or is none."""
+        found = list(tokens(_as_parsed(handle, sql).encode()))
         for token, following in zip(found, [*found[1:], None], strict=True):
             if token.kind == "quoted" and "\\" in token.text:
                 raise readonly("a quoted identifier with a backslash is not allowed in readonly mode")
@@ -81,6 +81,11 @@ class Guard:
             raise readonly(f"Cannot modify '{name}' setting in readonly mode.")
 
 
-def _plain_quotes(sql: str) -> bytes:
-    """Return the statement with the typographic quotes, which the engine takes too, made plain."""
-    return sql.translate({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"'}).encode()
+def _as_parsed(handle: Any, sql: str) -> str:
+    """Return the statement in the engine's own spelling. Raises `Failure` where it does not parse."""
+    try:
+        written: bytes = handle.query(f"SELECT formatQuerySingleLine({quoted(sql)})", "TSVRaw").bytes()
+    except RuntimeError as error:
+        said, wrapped, _ = str(error).partition(": In scope SELECT formatQuerySingleLine(")
+        raise EngineFailure(f"{said}. (SYNTAX_ERROR)" if wrapped else said) from error
+    return written.decode(errors="replace")

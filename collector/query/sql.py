@@ -11,15 +11,17 @@ Kind = Literal["word", "quoted", "other"]
 
 _TOKEN: Final = re.compile(
     rb"""
-      (?P<space>\s+|--[^\n]*|\#[!\ ][^\n]*|/\*.*?(?:\*/|\Z))
-    | (?P<text>'(?:[^'\\]|\\.|'')*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
-    | (?P<quoted>`(?:[^`\\]|\\.|``)*`|"(?:[^"\\]|\\.|"")*")
-    | (?P<word>[A-Za-z_\x80-\xff][\w\x80-\xff]*)
-    | (?P<number>\d[\w.]*)
+      (?P<space>\s++|--[^\n]*+|\#[!\ ][^\n]*+|/\*.*?(?:\*/|\Z))
+    | (?P<text>'(?:[^'\\]++|\\.|'')*+(?:'|\Z))
+    | (?P<quoted>(?:`(?:[^`\\]++|\\.|``)*+(?:`|\Z)|"(?:[^"\\]++|\\.|"")*+(?:"|\Z)))
+    | (?P<word>[A-Za-z_$\x80-\xff][\w$\x80-\xff]*+)
+    | (?P<number>\d[\w.]*+)
     | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,
 )
+"""Tokens; what is left open goes on to the end, so that a long statement is read once."""
+
 _FORMATTED: Final = re.compile(rb"[ \t\f]*\r?\n?")
 
 
