@@ -60,6 +60,7 @@ class LogCursor:
         self._again: deque[Portion] = deque()
         self._flying = NOTHING
         self._wanted = 0
+        self._hurried = False
         self._reader: asyncio.Future[None] | None = None
         self._watchers: dict[int, asyncio.Future[None]] = {}
         self._room = asyncio.Event()
@@ -114,12 +115,16 @@ class LogCursor:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
+    def hurry(self) -> None:
+        self._hurried = True
+        self.wake()
+
     def release_writers(self) -> None:
         """Let writers that wait for room look again."""
         self._room.set()
 
     async def wait(self, items: int, timeout: float | None) -> bool:  # noqa: ASYNC109 - see Cursor
-        self._wanted = max(items, 1)
+        self._wanted = 1 if self._hurried else max(items, 1)
         if self._unread < self._wanted and not self._shelf.closed and not self._left:
             self._reader = asyncio.get_running_loop().create_future()
             try:
@@ -136,6 +141,7 @@ class LogCursor:
         self.wake()
 
     async def take(self, limits: Limits) -> Portion | None:
+        self._hurried = False
         while self._unread:
             portion = await (self._reread() if self._again else self._read(limits))
             if portion is not None:

@@ -147,6 +147,9 @@ class Cursor(Protocol):
         Returns whether anything is unread.
         """
 
+    def hurry(self) -> None:
+        """Let the next `wait` end as soon as anything is unread: whoever wrote it waits for it to be done."""
+
     async def take(self, limits: Limits) -> Portion | None:
         """Return the next records within the limits, at least one if there is one, else None.
 

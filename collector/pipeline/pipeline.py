@@ -158,7 +158,10 @@ class Pipeline:
     async def _confirm(self, batch: Batch, sequence: int) -> None:
         """Wait for the exporters that the client's answer depends on."""
         asks_again = batch.context.origin and not self.log.durable
-        for cursor in self._cursors if asks_again else self._awaited:
+        awaited = self._cursors if asks_again else self._awaited
+        for cursor in awaited:
+            cursor.hurry()
+        for cursor in awaited:
             await cursor.delivered(sequence)
 
     def _count_repeated(self, batch: Batch) -> None:

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from collector.api import Batch, Context, ExporterConfig, Origin, Permanent, Signal
+from collector.api import Batch, BatchConfig, Context, ExporterConfig, Origin, Permanent, QueueConfig, Signal
 from collector.delivery.dead_letters import CountedDrops
 from collector.delivery.log import Bounds, Limits, Portion
 from collector.delivery.memory import MemoryLog
 from collector.delivery.pieces import pieces
 from collector.delivery.runner import Route, Runner
 from collector.pipeline.pipeline import Pipeline, Sink
-from collector.testing import RecordingExporter, RecordingLog, RecordingMetrics, sample_batch, settings
+from collector.testing import FakeClock, RecordingExporter, RecordingLog, RecordingMetrics, sample_batch, settings
 
 
 def _batch(items, origin=""):
@@ -73,6 +73,28 @@ async def test_a_log_that_forgets_has_taken_such_rows_only_when_every_exporter_h
         await consuming
         pipeline.log.close()
         await running
+
+
+async def test_rows_that_somebody_waits_for_are_not_kept_back_to_gather_more():
+    exporter, clock = RecordingExporter(), FakeClock()
+    gathers = ExporterConfig(sending_queue=QueueConfig(batch=BatchConfig(flush_timeout=3600.0, min_size=1000)))
+    pipeline = Pipeline(
+        "traces",
+        Signal.TRACES,
+        MemoryLog(),
+        steps=[],
+        sinks=[Sink("e", exporter, gathers, settings(clock=clock))],
+        settings=settings(),
+        dead_letters=CountedDrops(RecordingMetrics(), RecordingLog()),
+    )
+    await pipeline.open()
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(pipeline.run())
+        for number in range(3):
+            await pipeline.consume(_batch(2, Origin(f"k:{number}")))
+        pipeline.log.close()
+        await running
+    assert [delivery.token for delivery in exporter.deliveries] == [f"traces:k:{number}" for number in range(3)]
 
 
 @pytest.mark.parametrize(("wanted", "dropped"), [pytest.param(True, 0, id="taken"), pytest.param(False, 1, id="not")])
