@@ -217,9 +217,10 @@ class Feed:
             return None
         return found[1] if found and found[1] >= 0 else None
 
-    async def refresh(self) -> None:
-        """Look for topics that were just created. Raises `Retryable`."""
-        await self._do(lambda: self._consumer.list_topics(timeout=5))
+    async def refresh(self) -> set[str]:
+        """Look for topics that were created lately and return all there are. Raises `Retryable`."""
+        found = await self._do(lambda: self._consumer.list_topics(timeout=5))
+        return set(found.topics)
 
     async def group(self) -> Any:
         """Return what a transaction needs to know of our membership. Raises `Retryable`."""

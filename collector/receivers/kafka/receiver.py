@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from confluent_kafka import KafkaError, Message, TopicPartition
 
-from collector.api import Settings, State
+from collector.api import Retryable, Settings, State
 from collector.receivers.inert import inert_keys
 from collector.receivers.kafka import metrics
 from collector.receivers.kafka.buffer import Buffer
@@ -25,7 +25,7 @@ from collector.wire.codec import codec
 _GRACE = 4.0
 """Seconds that a cut on its way has to arrive when its partition goes to somebody else."""
 
-_LAG_INTERVAL = 5.0
+_WATCH_INTERVAL = 2.0
 
 
 class KafkaReceiver:
@@ -40,6 +40,7 @@ class KafkaReceiver:
         self._life: Future[None] | None = None
         self._ended = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
+        self._missing: set[str] = set()
         self._partitions: dict[Place, tuple[Partition, asyncio.Task[None]]] = {}
 
     async def start(self) -> None:
@@ -55,7 +56,7 @@ class KafkaReceiver:
     async def _live(self, feed: Feed) -> None:
         async with asyncio.TaskGroup() as self._group:
             feed.start()
-            await self._watch_lag(feed)
+            await self._watch(feed)
 
     async def stop(self) -> None:
         """Give every partition back with its offset, and leave the group."""
@@ -118,6 +119,8 @@ class KafkaReceiver:
     def _unreadable(self, place: Place, error: KafkaError) -> None:
         kind = self._topics.kind(place.topic)
         if kind is None or not kind.is_retry:
+            if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                self._missing.add(place.topic)
             self._settings.log.warning("a topic cannot be read", topic=place.topic, reason=error.str())
             self._settings.report(State.DEGRADED, f"{place.topic}: {error.str()}")
 
@@ -146,13 +149,20 @@ class KafkaReceiver:
         if self._feed is not None:
             self._feed.resume(place)
 
-    async def _watch_lag(self, feed: Feed) -> None:
+    async def _watch(self, feed: Feed) -> None:
+        """Measure lag, and look for topics that were not there."""
         while not self._ended.is_set():
-            for place, (partition, _) in list(self._partitions.items()):
-                end = await feed.end(place, ask=partition.paused)
-                position = partition.position
-                if end is not None and position is not None:
-                    self._settings.metrics.set(metrics.LAG, max(end - position, 0), **partition.labels)
+            if self._missing:
+                with suppress(Retryable):
+                    self._missing -= await feed.refresh()
+            for partition, _ in list(self._partitions.values()):
+                await self._measure(feed, partition)
             with suppress(TimeoutError):
-                async with asyncio.timeout(_LAG_INTERVAL):
+                async with asyncio.timeout(_WATCH_INTERVAL):
                     await self._ended.wait()
+
+    async def _measure(self, feed: Feed, partition: Partition) -> None:
+        end = await feed.end(partition.place, ask=partition.paused)
+        position = partition.position
+        if end is not None and position is not None:
+            self._settings.metrics.set(metrics.LAG, max(end - position, 0), **partition.labels)
