@@ -9,7 +9,7 @@ use arrow_array::{
     Array as _, ArrayRef, BinaryArray, BooleanArray, DictionaryArray, FixedSizeBinaryArray, ListArray, PrimitiveArray,
     RecordBatch, StringArray, StructArray, UInt8Array,
 };
-use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{Fields, SchemaRef};
 
 use crate::value::{Any, Attribute};
@@ -58,10 +58,17 @@ impl Text {
         self.offsets.push(self.values.len());
     }
 
+    /// Makes room for `rows` values.
+    pub fn reserve(&mut self, rows: usize) {
+        self.offsets.0.reserve(rows);
+    }
+
     /// The array.
     pub fn finish(self) -> ArrayRef {
         let values = Buffer::from_vec(self.values.into_bytes());
-        Arc::new(StringArray::new(self.offsets.finish(), values, None))
+        // SAFETY: The values were a string, and every offset is the length that it had between two values, so it is at
+        // a boundary of characters and not beyond the end. Checking that again takes a tenth of the time of decoding.
+        Arc::new(unsafe { StringArray::new_unchecked(self.offsets.finish(), values, None) })
     }
 }
 
@@ -127,11 +134,20 @@ impl Raw {
     }
 }
 
+/// Which values are null; free as long as none is.
+struct Nulls(NullBufferBuilder);
+
+impl Default for Nulls {
+    fn default() -> Self {
+        Self(NullBufferBuilder::new(0))
+    }
+}
+
 /// A column of trace ids (16 bytes) or span ids (8 bytes), null where absent or invalid.
 #[derive(Default)]
 pub struct Ids<const N: usize> {
     values: Vec<u8>,
-    valid: Vec<bool>,
+    nulls: Nulls,
 }
 
 impl<const N: usize> Ids<N> {
@@ -140,14 +156,17 @@ impl<const N: usize> Ids<N> {
     pub fn push(&mut self, id: &[u8]) {
         let id = valid_id::<N>(id);
         self.values.extend_from_slice(id.unwrap_or(&[0; N]));
-        self.valid.push(id.is_some());
+        self.nulls.0.append(id.is_some());
+    }
+
+    /// Makes room for `rows` ids.
+    pub fn reserve(&mut self, rows: usize) {
+        self.values.reserve(rows * N);
     }
 
     /// The array. The validity map is left out where every id is valid.
     pub fn finish(self) -> ArrayRef {
-        let nulls = NullBuffer::from(self.valid);
-        let nulls = Some(nulls).filter(|nulls| nulls.null_count() > 0);
-        Arc::new(FixedSizeBinaryArray::new(N as i32, Buffer::from_vec(self.values), nulls))
+        Arc::new(FixedSizeBinaryArray::new(N as i32, Buffer::from_vec(self.values), self.nulls.0.build()))
     }
 }
 
@@ -166,12 +185,12 @@ pub fn numbers<T: ArrowPrimitiveType>(values: Vec<T::Native>) -> ArrayRef {
 /// A column of optional numbers.
 pub struct Optional<T: ArrowPrimitiveType> {
     values: Vec<T::Native>,
-    valid: Vec<bool>,
+    nulls: Nulls,
 }
 
 impl<T: ArrowPrimitiveType> Default for Optional<T> {
     fn default() -> Self {
-        Self { values: Vec::new(), valid: Vec::new() }
+        Self { values: Vec::new(), nulls: Nulls::default() }
     }
 }
 
@@ -180,14 +199,17 @@ impl<T: ArrowPrimitiveType> Optional<T> {
     #[inline]
     pub fn push(&mut self, value: Option<T::Native>) {
         self.values.push(value.unwrap_or_default());
-        self.valid.push(value.is_some());
+        self.nulls.0.append(value.is_some());
+    }
+
+    /// Makes room for `rows` values.
+    pub fn reserve(&mut self, rows: usize) {
+        self.values.reserve(rows);
     }
 
     /// The array. The validity map is left out where every value is there.
     pub fn finish(self) -> ArrayRef {
-        let nulls = NullBuffer::from(self.valid);
-        let nulls = Some(nulls).filter(|nulls| nulls.null_count() > 0);
-        Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(self.values), nulls))
+        Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(self.values), self.nulls.0.build()))
     }
 }
 
@@ -216,6 +238,11 @@ impl Lists {
     #[inline]
     pub fn push(&mut self, end: usize) {
         self.0.push(end);
+    }
+
+    /// Makes room for `rows` lists.
+    pub fn reserve(&mut self, rows: usize) {
+        self.0.0.reserve(rows);
     }
 
     /// The array of lists of `items`.
@@ -276,8 +303,9 @@ impl Attributes {
         self.lists.push(self.kinds.len());
     }
 
-    /// Makes room for `attributes` with `bytes` of text between them.
-    pub fn reserve(&mut self, attributes: usize, bytes: usize) {
+    /// Makes room for `rows` lists of `attributes` with `bytes` of text between them.
+    pub fn reserve(&mut self, rows: usize, attributes: usize, bytes: usize) {
+        self.lists.0.0.reserve(rows);
         self.kinds.reserve(attributes);
         self.keys.offsets.0.reserve(attributes);
         self.values.offsets.0.reserve(attributes);

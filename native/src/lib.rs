@@ -13,6 +13,7 @@ pub mod json;
 pub mod logs;
 pub mod metrics;
 pub mod points;
+#[cfg(feature = "python")]
 pub mod python;
 pub mod render;
 pub mod schema;

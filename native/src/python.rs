@@ -1,6 +1,8 @@
 //! The seam to Python: arguments in, `Scan` and `Rejected` out, everything else without the GIL.
 
 use arrow_array::RecordBatch;
+use arrow_array::ffi::FFI_ArrowArray;
+use arrow_array::{Array as _, StructArray};
 use arrow_pyarrow::{FromPyArrowUnchecked as _, ToPyArrow as _};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -12,6 +14,10 @@ use crate::decode::{self as reading, Refused, Signal};
 use crate::encode as writing;
 use crate::fault::Fault;
 use crate::json;
+
+/// A record batch is about a hundred arrays of several allocations each, made on one thread and freed on any other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 impl<'py> FromPyObject<'_, 'py> for Signal {
     type Error = PyErr;
@@ -58,6 +64,19 @@ fn scanned<'py>(py: Python<'py>, counts: Counts) -> PyResult<Bound<'py, PyAny>> 
     SCAN.import(py, "collector.wire.types", "Scan")?.call1((items, rejected, message, replaced, duplicates))
 }
 
+/// Hands the columns over by the C data interface. Their schema is the same every time and is handed over once.
+fn to_pyarrow(py: Python<'_>, signal: Signal, batch: RecordBatch) -> PyResult<Bound<'_, PyAny>> {
+    static IMPORT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static SCHEMAS: [PyOnceLock<Py<PyAny>>; 3] = [const { PyOnceLock::new() }; 3];
+    let import = IMPORT.get_or_try_init(py, || {
+        Ok::<_, PyErr>(py.import("pyarrow")?.getattr("RecordBatch")?.getattr("_import_from_c")?.unbind())
+    })?;
+    let schema = SCHEMAS[signal as usize]
+        .get_or_try_init(py, || Ok::<_, PyErr>(batch.schema_ref().as_ref().to_pyarrow(py)?.unbind()))?;
+    let array = FFI_ArrowArray::new(&StructArray::from(batch).into_data());
+    import.bind(py).call1((&raw const array as usize, schema))
+}
+
 #[pyfunction]
 fn scan<'py>(
     py: Python<'py>,
@@ -80,7 +99,7 @@ fn decode<'py>(
     let bytes: Vec<&[u8]> = requests.iter().map(|request| request.as_bytes()).collect();
     let decoded = py.detach(|| reading::decode(signal, &bytes, limits));
     let (batch, counts) = decoded.map_err(|refused| refusal(py, &bytes, &refused))?;
-    Ok((batch.to_pyarrow(py)?, scanned(py, counts)?))
+    Ok((to_pyarrow(py, signal, batch)?, scanned(py, counts)?))
 }
 
 #[pyfunction]

@@ -305,12 +305,34 @@ impl Spans for SpanColumns {
     }
 }
 
+/// A span is hardly smaller, so columns that are made for so many are large enough.
+const TYPICAL_BYTES: usize = 300;
+
 impl SpanColumns {
     /// Columns with room for the spans of requests of `bytes` bytes.
     #[must_use]
     pub fn for_bytes(bytes: usize) -> Self {
+        let rows = bytes / TYPICAL_BYTES;
         let mut columns = Self::default();
-        columns.attributes.reserve(bytes / 40, bytes / 3);
+        columns.trace_id.reserve(rows);
+        columns.span_id.reserve(rows);
+        columns.parent_span_id.reserve(rows);
+        columns.status_code.reserve(rows);
+        for numbers in [&mut columns.start, &mut columns.end] {
+            numbers.reserve(rows);
+        }
+        let counts = [&mut columns.dropped_events, &mut columns.dropped_links, &mut columns.dropped_attributes];
+        for numbers in counts.into_iter().chain([&mut columns.flags]) {
+            numbers.reserve(rows);
+        }
+        columns.kind.reserve(rows);
+        for text in [&mut columns.trace_state, &mut columns.name, &mut columns.status_message] {
+            text.reserve(rows);
+        }
+        for lists in [&mut columns.event_lists, &mut columns.link_lists] {
+            lists.reserve(rows);
+        }
+        columns.attributes.reserve(rows, bytes / 40, bytes / 3);
         columns
     }
 

@@ -8,6 +8,7 @@ pub mod days;
 pub mod logs;
 pub mod maps;
 pub mod points;
+#[cfg(feature = "python")]
 pub mod python;
 pub mod rows;
 pub mod spans;
