@@ -260,9 +260,10 @@ def ledger(
 @app.command("version")
 def show_versions() -> None:
     """Print the versions for a bug report."""
+    from collector.commands.output import guarded
     from collector.commands.version import show_version
 
-    raise typer.Exit(show_version())
+    raise typer.Exit(guarded(show_version))
 
 
 def _sources(config: list[str] | None, assignments: list[str] | None) -> list[str]:

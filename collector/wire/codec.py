@@ -12,7 +12,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from collector.api import Batch, Context, Signal
+from collector.api import Batch, Context, Fatal, Signal
 from collector.wire.types import Limits, Scan, Twin
 
 if TYPE_CHECKING:
@@ -74,10 +74,15 @@ def load_twin(name: str) -> Twin:
 
 @cache
 def codec() -> WireCodec:
-    """Return the codec of this process."""
+    """Return the codec of this process. Raises `Fatal` when the one that the environment asks for is not there."""
     wanted = os.environ.get("OTTERY_CODEC", "auto")
-    if wanted != "auto":
-        return WireCodec(load_twin(wanted))
+    if wanted not in ("auto", *_TWINS):
+        raise Fatal(f"OTTERY_CODEC: auto, native or python was expected, not {wanted!r}")
+    try:
+        if wanted != "auto":
+            return WireCodec(load_twin(wanted))
+    except ImportError as error:
+        raise Fatal(f"OTTERY_CODEC={wanted}: this codec is not installed ({error})") from error
     try:
         return WireCodec(load_twin("native"))
     except ImportError:

@@ -113,6 +113,12 @@ def test_an_environment_that_makes_no_sense_names_the_variable(tmp_path):
     )
 
 
+@pytest.mark.parametrize("command", ["run", "version"])
+def test_a_codec_that_does_not_exist_is_told(tmp_path, command):
+    code, lines = run(tmp_path, command, OTTERY_CODEC="rust")
+    assert (code, lines) == (1, ["ottery: OTTERY_CODEC: auto, native or python was expected, not 'rust'"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

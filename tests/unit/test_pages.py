@@ -39,6 +39,12 @@ def test_every_link_leads_to_something(page):
     assert broken == []
 
 
+def test_a_page_that_the_code_names_is_there():
+    sources = [path.read_text() for package in ("collector", "exporters") for path in ROOT.glob(f"{package}/**/*.py")]
+    named = {name for text in sources for name in re.findall(r"\bdocs/[a-z_/-]+\.md", text)}
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
 def test_the_index_has_every_page():
     index = ROOT / "docs/README.md"
     linked = {(index.parent / target).resolve() for target in _links(index)}
