@@ -44,6 +44,7 @@ _OPERATOR = frozenset(
     }
 )
 _SCHEMA = frozenset({16, 20, 47, 53, 60, 81})
+_TOO_LARGE = "HTTP status 413"
 _MESSAGE_LIMIT = 500
 _NOISE = re.compile(r"\s*\(for url [^)]*\)|\s*\(version (?:[^()]|\([^()]*\))*\)")
 
@@ -55,24 +56,37 @@ class TooMuch(Retryable):
 def classify(error: ClickHouseError) -> OtteryError:
     """Return what an error of clickhouse-connect means for the rows.
 
-    Errors without a code come from the network, or from the client itself, which refuses settings that are read-only
-    on the server. What comes from the network may pass, as may errors whose code is unknown here: both are retried.
+    What may pass is retried, and so is every error whose code is unknown here.
     """
-    code = getattr(error, "code", None)
-    reason = message(error)
+    code, reason = getattr(error, "code", None), message(error)
     if code is None:
-        return Fatal(reason) if isinstance(error, ProgrammingError) else Retryable(reason, kind="network")
+        return _without_code(error, reason)
     if code in _TOO_MUCH:
         return TooMuch(reason, kind="memory")
     if code == TOO_MANY_PARTS:
-        # One code for two things: merges that lag behind, and one insert into too many partitions.
-        kind = "partitions" if "max_partitions_per_insert_block" in reason else "parts"
-        return TooMuch(reason, kind=kind) if kind == "partitions" else Retryable(reason, kind=kind)
+        return _too_many_parts(reason)
     if code in _OPERATOR:
         return Fatal(reason)
     if code in _ROWS:
         return Permanent(reason, kind=f"clickhouse_{code}")
     return Retryable(reason, kind=f"clickhouse_{code}")
+
+
+def _without_code(error: ClickHouseError, reason: str) -> OtteryError:
+    """Return what comes of an error that is not the server's own.
+
+    It is the network's, a gateway's, or the client's, which refuses settings that are read-only on the server.
+    """
+    if isinstance(error, ProgrammingError):
+        return Fatal(reason)
+    return TooMuch(reason, kind="size") if _TOO_LARGE in reason else Retryable(reason, kind="network")
+
+
+def _too_many_parts(reason: str) -> OtteryError:
+    """Tell the two things apart that have one code: merges that lag behind, and one insert into many partitions."""
+    if "max_partitions_per_insert_block" in reason:
+        return TooMuch(reason, kind="partitions")
+    return Retryable(reason, kind="parts")
 
 
 def concerns_schema(error: ClickHouseError) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Event, Thread
 
 from clickhouse_connect.driver.client import Client
@@ -38,6 +39,7 @@ class ClickHouseExporter:
         self._tables = Tables(config.schema_options, settings.log, create=config.create_schema)
         self._store: Store = open_store(config)
         self._threads = ThreadPoolExecutor(config.sending_queue.num_consumers, thread_name_prefix=settings.id)
+        self._attempts: dict[str, asyncio.Future[None]] = {}
         self._stopping = Event()
         self._contact = Thread(target=self._make_contact, name=f"{settings.id}_contact")
         self._insert_settings = config.insert_settings
@@ -52,7 +54,18 @@ class ClickHouseExporter:
         await asyncio.to_thread(self._close)
 
     async def push(self, delivery: Delivery) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._send, delivery)
+        """Send a batch. An attempt that was given up goes on, and the next one for the same rows waits for its end."""
+        attempt = self._attempts.get(delivery.token)
+        if attempt is None:
+            attempt = asyncio.get_running_loop().run_in_executor(self._threads, self._send, delivery)
+            self._attempts[delivery.token] = attempt
+            attempt.add_done_callback(partial(self._ended, delivery.token))
+        await asyncio.shield(attempt)
+
+    def _ended(self, token: str, attempt: asyncio.Future[None]) -> None:
+        del self._attempts[token]
+        if not attempt.cancelled():
+            attempt.exception()  # is nobody's business when nobody waits any more
 
     def _close(self) -> None:
         self._stopping.set()

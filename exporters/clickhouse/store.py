@@ -11,10 +11,11 @@ from threading import Lock
 from typing import Any, Protocol, TypeVar
 
 import clickhouse_connect
+import urllib3
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError
 from clickhouse_connect.driver.httputil import get_pool_manager
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, InsecureRequestWarning, MaxRetryError, NewConnectionError
 
 from collector.api import Fatal
 from collector.api.config import parse_duration
@@ -171,6 +172,8 @@ def _tls(target: Endpoint, config: ClickHouseConfig) -> dict[str, Any]:
         return {}
     tls = config.tls
     verify = not (tls.insecure_skip_verify or target.params.get("skip_verify", "").lower() in ("true", "1"))
+    if not verify:
+        urllib3.disable_warnings(InsecureRequestWarning)  # the operator asked for it, and knows
     options: dict[str, Any] = {"verify": verify, "ca_cert": tls.ca_file or None}
     if tls.cert_file:
         options |= {"client_cert": tls.cert_file, "client_cert_key": tls.key_file or None}

@@ -95,6 +95,14 @@ def test_the_code_says_what_happens_next(codes, kind):
     ("error", "fields"),
     [
         (OperationalError("connection refused"), (Retryable, "connection refused", "network")),
+        (
+            DatabaseError("HTTP driver received HTTP status 502"),
+            (Retryable, "HTTP driver received HTTP status 502", "network"),
+        ),
+        (
+            DatabaseError("HTTP driver received HTTP status 413"),
+            (TooMuch, "HTTP driver received HTTP status 413", "size"),
+        ),
         (ProgrammingError("Setting x is readonly"), (Fatal, "Setting x is readonly", None)),
         (DatabaseError(PARTS, code=252), (Retryable, PARTS, "parts")),
         (DatabaseError(PARTITIONS, code=252), (TooMuch, PARTITIONS, "partitions")),
@@ -102,7 +110,7 @@ def test_the_code_says_what_happens_next(codes, kind):
         (DatabaseError("busy", code=202), (Retryable, "busy", "clickhouse_202")),
         (DatabaseError("bad row", code=117), (Permanent, "bad row", "clickhouse_117")),
     ],
-    ids=["network", "client", "parts", "partitions", "memory", "busy", "row"],
+    ids=["network", "gateway", "gateway-limit", "client", "parts", "partitions", "memory", "busy", "row"],
 )
 def test_an_error_keeps_its_words_and_tells_its_kind(error, fields):
     assert _fields(classify(error)) == fields
