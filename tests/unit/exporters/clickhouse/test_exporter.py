@@ -68,9 +68,10 @@ async def test_the_end_of_an_attempt_that_nobody_waits_for_makes_no_noise(export
     await _give_up(exporter.push(_delivery("log:0-0")))
     exporter.error = Retryable("busy")
     exporter.ended.set()
-    async with asyncio.timeout(10):
-        while exporter._attempts:
-            await asyncio.sleep(0)
+    (attempt,) = exporter._attempts.values()
+    await asyncio.wait([attempt], timeout=10)
+    await asyncio.sleep(0)
+    assert (attempt.done(), exporter._attempts) == (True, {})
 
 
 async def test_other_rows_wait_for_nobody(exporter):
