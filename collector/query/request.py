@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from collector.query.failure import Failure, bad_request
+from collector.query.forms import form_fields, is_form
 from collector.query.statement import Query
 
 _RESERVED: Final = frozenset(
@@ -95,20 +96,20 @@ class Request:
 
     def query(self, body: bytes) -> Query:
         """Return the query: what is in the URL, then what is in the body."""
-        if self.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-            raise Failure(48, "NOT_IMPLEMENTED", "external tables, and forms of several parts, are not supported")
-        url = self.arguments.get("query", "")
-        text = b"\n".join(part for part in (url.encode(), body) if part)
+        arguments, kind = self.arguments, self.headers.get("content-type", "")
+        if is_form(kind):
+            arguments, body = {**arguments, **form_fields(kind, body)}, b""
+        text = b"\n".join(part for part in (arguments.get("query", "").encode(), body) if part)
         if not text.strip():
             raise Failure(62, "SYNTAX_ERROR", "Empty query")
-        rest = {name: value for name, value in self.arguments.items() if name not in _RESERVED}
+        rest = {name: value for name, value in arguments.items() if name not in _RESERVED}
         parameters = {name[6:]: value for name, value in rest.items() if name.startswith("param_")}
         settings = {name: value for name, value in rest.items() if not name.startswith("param_")}
         headers = self.headers
         return Query(
             text,
-            database=self.arguments.get("database") or headers.get("x-clickhouse-database", ""),
-            format=self.arguments.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
+            database=arguments.get("database") or headers.get("x-clickhouse-database", ""),
+            format=arguments.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
             settings=settings,
             parameters=parameters,
             read_only=self.method != "POST",

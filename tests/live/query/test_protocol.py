@@ -224,10 +224,19 @@ def test_an_unknown_path_is_not_found(raw):
     assert (answer.status_code, answer.text.startswith("Code: 60. ")) == (404, True)
 
 
-def test_a_form_of_several_parts_is_refused_in_words(raw):
-    answer = raw.client.post("/", files={"query": (None, "SELECT 1")})
+def test_a_form_holds_parameters_that_are_too_long_for_a_url(raw):
+    parts = {"query": (None, "SELECT length({a:String}), {b:String}"), "param_a": (None, "x" * 300_000)}
+
+    answer = raw.client.post("/", params={"param_b": "y"}, files=parts)
+
+    assert (answer.status_code, answer.text) == (200, "300000\ty\n")
+
+
+def test_external_tables_are_refused_in_words(raw):
+    answer = raw.client.post("/", params={"query": "SELECT * FROM t"}, files={"t": ("t.tsv", b"1\n")})
 
     assert (answer.status_code, answer.headers["x-clickhouse-exception-code"]) == (501, "48")
+    assert "external tables are not supported" in answer.text
 
 
 INSERTS = [
