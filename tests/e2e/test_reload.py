@@ -3,6 +3,7 @@
 import http.client
 import json
 import signal
+import threading
 
 import grpc
 import pytest
@@ -109,6 +110,30 @@ def test_a_valid_file_applies_without_dropping_a_connection(running, clients):
     running.until(lambda: spans(running, "second") == 4, "spans in the second file")
     assert spans(running, "first") == 4
     clients.assert_still_connected()
+
+
+def test_reloads_under_load_lose_nothing_and_store_nothing_twice(running, clients):
+    ended, sent = threading.Event(), []
+
+    def send_on():
+        while not ended.is_set():
+            clients.send()
+            sent.append(2)
+
+    sender = threading.Thread(target=send_on)
+    sender.start()
+    try:
+        for names in ({"second": {}}, {}, {"second": {}, "third": {}}, {"first": {}}):
+            before = len(sent)
+            running.until(lambda before=before: len(sent) > before + 10, "requests")
+            running.write(config(running, **{"first": {}, **names}))
+            reload(running)
+    finally:
+        ended.set()
+        sender.join()
+    clients.assert_still_connected()
+    assert running.stop() == 0
+    assert spans(running, "first") == 2 + sum(sent)
 
 
 def test_an_exporter_that_changes_goes_on_in_the_same_file(running, clients):
