@@ -247,10 +247,12 @@ def drop_dead_letters(
 def ledger(
     *,
     config: Configs = None,
-    url: Annotated[str, typer.Option(help="Where Ottery's metrics are; by default where the configuration says.")] = "",
+    url: Annotated[
+        str, typer.Option(metavar="URL", help="Where Ottery's metrics are; by default where the configuration says.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what became of everything received: from Ottery while it runs, else from its logs on disk."""
+    """Show what became of all items. From Ottery while it runs, else from its logs on disk."""
     from collector.commands.ledger import ledger as show
     from collector.commands.output import guarded
 
