@@ -12,7 +12,7 @@ from typing import Any, Final
 from collector.api import Overloaded, Rejected, TooLarge
 from collector.api.settings import Logger
 from collector.query.access import Header, authenticate, cors
-from collector.query.compression import decode_body, encoded, response_encoding
+from collector.query.compression import decode_body, encoded, in_blocks, response_encoding
 from collector.query.config import ClickHouseServerConfig
 from collector.query.engine import Engine
 from collector.query.failure import Failure, bad_request
@@ -159,7 +159,8 @@ class ClickHouseHttp:
             headers.append((b"x-clickhouse-query-id", request.query_id.encode()))
         if failure.status == 401:
             headers.append((b"www-authenticate", b'Basic realm="ClickHouse server HTTP API"'))
-        return Reply(failure.status, headers, failure.told(self._engine.version))
+        told = failure.told(self._engine.version)
+        return Reply(failure.status, headers, in_blocks(request, told) if request else told)
 
     def _with_cors(self, request: Request, reply: Reply) -> Reply:
         return replace(reply, headers=[*reply.headers, *cors(self._config, request)])

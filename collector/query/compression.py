@@ -72,12 +72,17 @@ def response_encoding(request: Request) -> str:
     return next((name for name in _ENCODERS if name in accepted), "")
 
 
+def in_blocks(request: Request, data: bytes) -> bytes:
+    """Return data in ClickHouse's own compression, where the client asked for that; errors come in it too."""
+    if not request.flag("compress"):
+        return data
+    return b"".join(pack(data, request.arguments.get("network_compression_method", "LZ4").upper()))
+
+
 def encoded(request: Request, chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield an answer's pieces as the client asked for them."""
     if request.flag("compress"):
-        method = request.arguments.get("network_compression_method", "LZ4").upper()
-        for chunk in chunks:
-            yield from pack(chunk, method)
+        yield from (in_blocks(request, chunk) for chunk in chunks)
         return
     encoding = response_encoding(request)
     if not encoding:

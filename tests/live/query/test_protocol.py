@@ -397,6 +397,12 @@ def test_an_answer_is_in_clickhouses_own_compression_where_asked_for(raw, plain,
     assert unpack(answer.content, 1 << 30, lambda _size: None) == plain
 
 
+def test_an_error_is_in_clickhouses_own_compression_where_asked_for(raw):
+    answer = raw.get(query="SELECT * FROM nowhere", compress="1")
+
+    assert unpack(answer.content, 1 << 20, lambda _size: None).startswith(b"Code: 60. ")
+
+
 def test_an_answer_is_not_compressed_where_that_is_switched_off(raw, plain):
     answer = raw.get(query=SELECT, headers={"accept-encoding": "gzip"}, enable_http_compression="0")
 
