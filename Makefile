@@ -12,7 +12,7 @@ RUN_ARGS ?=
 CARGO := $(shell command -v cargo 2>/dev/null)
 NATIVE_SOURCES := $(wildcard native/Cargo.toml native/pyproject.toml native/src/*.rs native/src/*/*.rs)
 
-.PHONY: help run test lint fmt type bench proto clean setup lock wheel-test native kafka java
+.PHONY: help run test lint fmt type bench soak proto clean setup lock wheel-test native kafka java
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -69,6 +69,9 @@ type: setup ## check types
 
 bench: setup ## measure CPU per span of the whole process
 	@$(BIN)/python -m benchmarks
+
+soak: setup ## ten minutes of load with faults, and a report (SOAK_SECONDS=3600 for more)
+	@OTTERY_SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(BIN)/python -m pytest -s tests/live/delivery/test_soak.py
 
 proto: setup ## check that the OTLP classes in use are those of the locked opentelemetry-proto
 	@$(BIN)/python -m pytest -q tests/unit/wire/test_proto.py

@@ -66,13 +66,17 @@ def recall(directory: Path, segments: Iterable[Segment], since: int) -> list[Tak
     return sorted((taken for taken in found if taken.time >= since), key=lambda taken: taken.time)
 
 
-def save(segment: Segment, since: int) -> None:
-    """Write down the requests of a segment that is about to go, and remove what is too old. Raises OSError."""
+def collect(segment: Segment, since: int) -> bytes:
+    """Return what `save` writes of a segment that is about to go. Raises OSError."""
+    return b"".join(_ENTRY.pack(taken.digest, taken.time, taken.sequence) for taken in _of(segment, since))
+
+
+def save(segment: Segment, entries: bytes, since: int) -> None:
+    """Write down the requests of a segment that has gone, and remove what is too old. Raises OSError."""
     directory = segment.path.parent
-    if entries := [_ENTRY.pack(taken.digest, taken.time, taken.sequence) for taken in _of(segment, since)]:
-        data = b"".join(entries)
+    if entries:
         with segment.path.with_suffix(SUFFIX).open("wb") as file:
-            file.write(data + _CHECKSUM.pack(xxh3_64_intdigest(data)))
+            file.write(entries + _CHECKSUM.pack(xxh3_64_intdigest(entries)))
             file.flush()
             os.fsync(file.fileno())
     for path in directory.glob(f"*{SUFFIX}"):

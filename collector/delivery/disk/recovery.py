@@ -94,8 +94,12 @@ def discard(segment: Segment, since: int) -> None:
 
     The digests of requests taken after `since` outlive it. Raises OSError.
     """
-    if segment.newest >= since:
-        digests.save(segment, since)
+    entries = digests.collect(segment, since) if segment.newest >= since else b""
+    _remove(segment)
+    digests.save(segment, entries, since)  # afterwards, because a full disk has no room for it before
+
+
+def _remove(segment: Segment) -> None:
     if not segment.damaged:
         segment.path.unlink(missing_ok=True)
         return

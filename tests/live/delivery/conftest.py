@@ -19,7 +19,7 @@ def sink():
 
 @pytest.fixture
 def collector(tmp_path, sink):
-    collector = kit.Collector(tmp_path, sink.port)
+    collector = kit.Collector(tmp_path, sink.endpoint)
     yield collector
     collector.close()
 
@@ -28,8 +28,8 @@ def collector(tmp_path, sink):
 def make_collector(tmp_path):
     made = []
 
-    def make(port, root=tmp_path, **options):
-        made.append(kit.Collector(root, port, **options))
+    def make(endpoint, root=tmp_path, **options):
+        made.append(kit.Collector(root, endpoint, **options))
         return made[-1]
 
     yield make

@@ -127,6 +127,10 @@ class Sink:
         handler.wfile.write(body)
 
     @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def repeated(self):
         """How many items came more than once."""
         return sum(1 for times in self.seen.values() if times > 1)
@@ -207,7 +211,7 @@ def send(port, body):
 
 def place(collector):
     """Return the exporter's place as it is on the disk."""
-    return PlaceFile(collector.directory / "traces" / "otlp_http.cursor", sync=False).load()
+    return PlaceFile(collector.directory / "traces" / f"{collector.exporter}.cursor", sync=False).load()
 
 
 def settled(collector):
@@ -229,8 +233,8 @@ receivers:
     protocols:
       http: {{endpoint: "127.0.0.1:{port}"}}
 exporters:
-  otlp_http:
-    endpoint: "http://127.0.0.1:{sink}"
+  {exporter}:
+    endpoint: "{endpoint}"
     timeout: {timeout}
     sending_queue: {{batch: {{flush_timeout: 20ms, min_size: 200, max_size: 400}}}}
     retry_on_failure: {{initial_interval: 50ms, max_interval: 200ms}}
@@ -239,23 +243,24 @@ service:
     metrics: {{address: "127.0.0.1:{metrics}"}}
   delivery: {{directory: "{directory}", {delivery}}}
   pipelines:
-    traces: {{receivers: [otlp], exporters: [otlp_http]}}
+    traces: {{receivers: [otlp], exporters: [{exporter}]}}
 """
 
 
 class Collector:
     """Ottery in a process that can be killed and started again on the same directory."""
 
-    def __init__(self, root: Path, sink, timeout="5s", delivery="segment_size: 256KiB"):
+    def __init__(self, root: Path, endpoint, exporter="otlp_http", timeout="5s", delivery="segment_size: 256KiB"):
+        self.exporter = exporter
         self.port, self.metrics = free_port(), free_port()
         self.directory = root / "delivery"
         self.output = root / "output.txt"
         config = root / "config.yaml"
-        values = {"port": self.port, "metrics": self.metrics, "sink": sink, "timeout": timeout}
-        config.write_text(CONFIG.format(directory=self.directory, delivery=delivery, **values))
+        values = {"port": self.port, "metrics": self.metrics, "exporter": exporter, "endpoint": endpoint}
+        config.write_text(CONFIG.format(directory=self.directory, delivery=delivery, timeout=timeout, **values))
         self.config = config
         self._nursery = subprocess.Popen(
-            [sys.executable, str(Path(__file__).parent / "nursery.py"), str(config), str(self.output)],
+            [sys.executable, str(Path(__file__).parent / "nursery.py"), str(config), str(self.output), exporter],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

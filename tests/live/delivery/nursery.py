@@ -9,15 +9,18 @@ import sys
 import httpx2
 import numpy as np  # noqa: F401 - imported so that no child has to
 
+from collector.api import Kind
 from collector.config import load
+from collector.pipeline.catalogue import CATALOGUE
 from collector.pipeline.run import run
 from collector.wire.codec import codec
 
 
-def main(config, output):
+def main(config, output, exporter):
     load([config])
     codec()
     httpx2.Client().close()
+    CATALOGUE.find(Kind.EXPORTER, exporter)
     _say("ready")
     for _ in sys.stdin:
         child = os.fork()

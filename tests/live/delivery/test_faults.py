@@ -28,7 +28,7 @@ def _settled(load, sink):
 @pytest.mark.parametrize("fault", [429, 502, 503, "cut", "half", "silent"], ids=str)
 def test_a_sink_that_fails_now_and_then_gets_everything(make_collector, sink, fault):
     chance = random.Random(1)
-    collector = make_collector(sink.port, timeout="200ms")
+    collector = make_collector(sink.endpoint, timeout="200ms")
     collector.start()
     sink.faults.extend(chance.choice([None, fault]) for _ in range(20))
     load = kit.Load(collector.port)
@@ -43,7 +43,7 @@ def test_a_sink_that_fails_now_and_then_gets_everything(make_collector, sink, fa
 def test_a_sink_that_is_down_holds_nothing_up_and_gets_everything_in_order_once_it_is_back(make_collector, sink):
     proxy = Proxy(("127.0.0.1", sink.port))
     proxy.refuse()
-    collector = make_collector(proxy.port)
+    collector = make_collector(f"http://127.0.0.1:{proxy.port}")
     collector.start()
     load = kit.Load(collector.port)
     kit.eventually(lambda: len(load.answered) > 1500, "clients are answered while the sink is down")
@@ -57,7 +57,7 @@ def test_a_sink_that_is_down_holds_nothing_up_and_gets_everything_in_order_once_
 
 def test_connections_that_are_cut_and_silent_lose_nothing(make_collector, sink):
     proxy = Proxy(("127.0.0.1", sink.port))
-    collector = make_collector(proxy.port, timeout="300ms")
+    collector = make_collector(f"http://127.0.0.1:{proxy.port}", timeout="300ms")
     collector.start()
     load = kit.Load(collector.port)
     for _ in range(5):
@@ -95,7 +95,7 @@ def test_a_full_disk_refuses_with_a_delay_keeps_what_was_answered_and_recovers_b
 ):
     proxy = Proxy(("127.0.0.1", sink.port))
     proxy.refuse()
-    collector = make_collector(proxy.port, small_disk, delivery="segment_size: 64KiB")
+    collector = make_collector(f"http://127.0.0.1:{proxy.port}", small_disk, delivery="segment_size: 64KiB")
     collector.start()
     load = kit.Load(collector.port, spans=50)
     kit.eventually(lambda: load.refused[503] > 3, "clients are refused")
@@ -111,7 +111,7 @@ def test_a_full_disk_refuses_with_a_delay_keeps_what_was_answered_and_recovers_b
 def test_a_process_killed_while_the_disk_is_full_starts_and_loses_nothing(small_disk, make_collector, sink):
     proxy = Proxy(("127.0.0.1", sink.port))
     proxy.refuse()
-    collector = make_collector(proxy.port, small_disk, delivery="segment_size: 64KiB")
+    collector = make_collector(f"http://127.0.0.1:{proxy.port}", small_disk, delivery="segment_size: 64KiB")
     collector.start()
     load = kit.Load(collector.port, spans=50)
     kit.eventually(lambda: load.refused[503] > 3, "clients are refused")
