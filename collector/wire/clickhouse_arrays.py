@@ -85,11 +85,10 @@ def nested(lists: pa.ListArray, build: Callable[[pa.StructArray], pa.Array]) -> 
 
 
 def attributes(lists: pa.ListArray, target: str) -> pa.Array:
-    """Return attributes for a column of ClickHouse type `target`: Map, or JSON as text."""
+    """Return attributes for a column of ClickHouse type `target`: Map, sorted by key, or JSON as text."""
     if "Map(" not in target:
         return attribute_json(lists)
-    offsets, items = children(lists)
-    return pa.MapArray.from_arrays(offsets, items.field("key"), items.field("value"))
+    return pa.MapArray.from_arrays(*_by_key(lists))
 
 
 def shared_attributes(indices: pa.Int32Array, lists: pa.ListArray, target: str) -> pa.Array:
@@ -99,10 +98,35 @@ def shared_attributes(indices: pa.Int32Array, lists: pa.ListArray, target: str) 
     """
     if "Map(" not in target:
         return attribute_json(lists).take(indices)
-    offsets, items = children(lists)
+    offsets, *texts = _by_key(lists)
     starts, positions = _expand(offsets.to_numpy(), indices.to_numpy())
-    keys, values = (shared(pa.array(positions), items.field(name)) for name in ("key", "value"))
+    keys, values = (shared(pa.array(positions), column) for column in texts)
     return pa.MapArray.from_arrays(pa.array(starts), keys, values)
+
+
+def _by_key(lists: pa.ListArray) -> tuple[pa.Int32Array, pa.StringArray, pa.StringArray]:
+    """Return offsets, keys and values of attributes, sorted by key within each row.
+
+    ClickHouse compares, groups and hashes maps in the order they are written in, so equal attributes that came in
+    another order would be another series.
+    """
+    offsets, items = children(lists)
+    keys, values = items.field("key"), items.field("value")
+    encoded = keys.dictionary_encode()
+    owners = np.repeat(np.arange(len(lists)), np.diff(offsets.to_numpy()))
+    places = owners * len(encoded.dictionary) + _ranks(encoded)
+    if (places[1:] >= places[:-1]).all():
+        return offsets, keys, values
+    order = pa.array(np.argsort(places, kind="stable"))
+    return offsets, keys.take(order), values.take(order)
+
+
+def _ranks(texts: pa.DictionaryArray) -> npt.NDArray[np.int64]:
+    """Return for each text how many of the distinct ones come before it."""
+    order = pc.sort_indices(texts.dictionary).to_numpy()
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    return ranks[texts.indices.to_numpy()]
 
 
 def attribute_paths(lists: pa.ListArray) -> pa.ListArray:
@@ -141,13 +165,11 @@ def _paths(members: dict[str, Any]) -> Iterator[str]:
 def _sorted_texts(rows: int, owners: npt.NDArray[np.int64], texts: pa.StringArray) -> pa.ListArray:
     """Return for each of `rows` the texts that it owns, sorted, each once."""
     encoded = texts.dictionary_encode()
-    order = pc.sort_indices(encoded.dictionary).to_numpy()
-    ranks = np.empty(len(order), np.int64)
-    ranks[order] = np.arange(len(order))
-    pairs = np.unique(owners * max(len(order), 1) + ranks[encoded.indices.to_numpy()])
-    owners, found = np.divmod(pairs, max(len(order), 1))
+    distinct = max(len(encoded.dictionary), 1)
+    owners, found = np.divmod(np.unique(owners * distinct + _ranks(encoded)), distinct)
     offsets = np.searchsorted(owners, np.arange(rows + 1)).astype(np.int32)
-    values = pa.DictionaryArray.from_arrays(pa.array(found.astype(np.int32)), encoded.dictionary.take(pa.array(order)))
+    in_order = encoded.dictionary.take(pc.sort_indices(encoded.dictionary))
+    values = pa.DictionaryArray.from_arrays(pa.array(found.astype(np.int32)), in_order)
     return pa.ListArray.from_arrays(pa.array(offsets), values)
 
 

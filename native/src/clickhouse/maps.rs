@@ -11,6 +11,7 @@ pub struct Maps {
     keys: Dictionary,
     key_rows: Vec<u32>,
     values: Strings,
+    order: Vec<u32>,
     scratch: String,
 }
 
@@ -28,7 +29,9 @@ impl Maps {
     #[inline]
     pub fn push(&mut self, list: &[Attribute<'_>]) {
         let mut before = NONE;
-        for attribute in list {
+        by_key(list, &mut self.order);
+        for position in &self.order {
+            let attribute = &list[*position as usize];
             before = self.keys.number(before, attribute.key.as_bytes());
             self.key_rows.push(before);
             self.values.push_any(attribute.value.as_ref(), &mut self.scratch);
@@ -52,6 +55,7 @@ pub struct SharedMaps {
     key_rows: Vec<u32>,
     values: Dictionary,
     value_rows: Vec<u32>,
+    order: Vec<u32>,
     text: String,
 }
 
@@ -62,7 +66,9 @@ impl SharedMaps {
     /// Appends a list, numbered from 0.
     pub fn push(&mut self, list: &[Attribute<'_>]) {
         let (mut key, mut value) = (NONE, NONE);
-        for attribute in list {
+        by_key(list, &mut self.order);
+        for position in &self.order {
+            let attribute = &list[*position as usize];
             key = self.keys.number(key, attribute.key.as_bytes());
             self.key_rows.push(key);
             value = self.values.number(value, text(attribute.value.as_ref(), &mut self.text));
@@ -99,6 +105,17 @@ impl SharedMaps {
             (0..count).for_each(|_| repeated.extend_from_slice(one));
         }
         repeated
+    }
+}
+
+/// Makes `order` the positions of attributes, sorted by key: ClickHouse compares, groups and hashes maps in the order
+/// they are written in, so equal attributes that came in another order would be another series.
+#[inline]
+fn by_key(list: &[Attribute<'_>], order: &mut Vec<u32>) {
+    order.clear();
+    order.extend(0..list.len() as u32);
+    if !list.is_sorted_by_key(|attribute| attribute.key) {
+        order.sort_by_key(|position| list[*position as usize].key);
     }
 }
 

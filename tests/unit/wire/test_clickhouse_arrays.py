@@ -89,6 +89,15 @@ def _json(value):
 
 @given(st.lists(attributes, min_size=1, max_size=4), st.integers(0, 3))
 @settings(deadline=None)
+def test_attributes_become_maps_that_are_sorted_by_key(lists, start):
+    start = min(start, len(lists) - 1)
+    found = arrays.attributes(_attribute_lists(lists).slice(start), "Map(LowCardinality(String), String)")
+    expected = [{pair.key: text(pair.value) for pair in pairs} for pairs in lists[start:]]
+    assert found.to_pylist() == [sorted(pairs.items(), key=lambda pair: pair[0].encode()) for pairs in expected]
+
+
+@given(st.lists(attributes, min_size=1, max_size=4), st.integers(0, 3))
+@settings(deadline=None)
 def test_attributes_become_json_objects_of_the_same_values(lists, start):
     start = min(start, len(lists) - 1)
     found = arrays.attributes(_attribute_lists(lists).slice(start), "JSON")
