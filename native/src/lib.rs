@@ -1,5 +1,6 @@
 //! The compiled OTLP codec of Ottery: wire bytes to Arrow columns and back.
 
+pub mod attributes;
 pub mod census;
 pub mod clickhouse;
 pub mod columns;

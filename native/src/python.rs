@@ -144,6 +144,11 @@ fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 mod ottery_native {
 
     #[pymodule_export]
+    use crate::attributes::python::{
+        AttributeMasks, attributes_delete, attributes_digest, attributes_find, attributes_put,
+    };
+
+    #[pymodule_export]
     use crate::clickhouse::python::ClickHouseRows;
 
     #[pymodule_export]
