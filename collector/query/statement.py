@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Self
@@ -60,8 +61,9 @@ class Rest:
             return b"\r\n__exception__\r\n%b\r\n%b%d %b\r\n__exception__\r\n" % (tag, said, len(said), tag)
 
     def close(self) -> None:
-        """End the query, if it still runs."""
-        self._blocks.close()
+        """Let go of the handle."""
+        with suppress(ValueError):  # a block is still being made: the query was killed, and lets go by itself
+            self._blocks.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,16 +165,31 @@ async def test_a_stream_whose_client_does_not_read_is_ended(serve):
         await until_running(observer, 0)
 
 
-async def test_a_body_that_does_not_come_is_given_up(serve):
-    served = await serve(timeout="1s")
+@contextlib.asynccontextmanager
+async def stalled(served, *lines):
+    """A client that sends the beginning of a body and no more."""
     reader, writer = await asyncio.open_connection("localhost", served.port)
-    writer.write(b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nSELECT 1")
-
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n"), 20)
-
-    assert head == b"HTTP/1.1 408 Request Timeout\r\n"
+    head = "".join(f"{line}\r\n" for line in ("POST / HTTP/1.1", "host: localhost", "content-length: 100", *lines))
+    writer.write(f"{head}\r\nSELECT 1".encode())
+    yield reader
     writer.close()
-    await writer.wait_closed()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+async def test_a_body_that_does_not_come_is_given_up_and_takes_nobodys_place(serve):
+    served = await serve(timeout="1s", max_concurrent_queries=1)
+    async with stalled(served) as first, stalled(served) as second:
+        assert (await served.ask("SELECT 1")).text == "1\n"
+
+        for reader in (first, second):
+            assert await asyncio.wait_for(reader.readline(), 20) == b"HTTP/1.1 408 Request Timeout\r\n"
+
+
+async def test_a_stranger_is_refused_before_a_body_is_read(serve):
+    served = await serve(users=USERS)
+    async with stalled(served, "x-clickhouse-user: nobody") as reader:
+        assert await asyncio.wait_for(reader.readline(), 20) == b"HTTP/1.1 403 Forbidden\r\n"
 
 
 async def test_stopping_ends_the_queries_under_way(serve):
