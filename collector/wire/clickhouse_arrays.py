@@ -126,7 +126,8 @@ def _ranks(texts: pa.DictionaryArray) -> npt.NDArray[np.int64]:
     order = pc.sort_indices(texts.dictionary).to_numpy()
     ranks = np.empty(len(order), np.int64)
     ranks[order] = np.arange(len(order))
-    return ranks[texts.indices.to_numpy()]
+    found: npt.NDArray[np.int64] = ranks[texts.indices.to_numpy()]
+    return found
 
 
 def attribute_paths(lists: pa.ListArray) -> pa.ListArray:
