@@ -168,6 +168,8 @@ class Feed:
             except KafkaException as error:
                 self._trouble(cause(error))
         self._ask(self._member.assigned(committed))
+        for place in _places(partitions):
+            self.resume(place)  # the library may remember that it was paused before it was lost
 
     def _revoked(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         offsets = self._ask(self._member.revoked(_places(partitions), lost=False))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from collector.pipeline.pipeline import Pipeline, Sink
 from collector.receivers.kafka.factory import FACTORY
 from collector.testing import RecordingConsumer, RecordingLog, RecordingMetrics, RecordingReport, settings
 
+_pause = threading.Event()
 SOON = RetryConfig(initial_interval=0.02, max_interval=0.1)
 
 
@@ -108,6 +110,13 @@ def committed(address: str, group: str, topic: str, partition: int = 0) -> tuple
     finally:
         client.close()
     return found.offset, found.metadata or ""
+
+
+async def eventually(condition: Callable[[], bool], limit: float = 30.0) -> None:
+    """Ask again until the condition holds; threads and other processes can only be asked."""
+    async with asyncio.timeout(limit):
+        while not condition():
+            await asyncio.to_thread(_pause.wait, 0.02)
 
 
 async def until_committed(address: str, group: str, topic: str, offset: int, partition: int = 0) -> None:
