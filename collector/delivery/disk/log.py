@@ -53,7 +53,8 @@ class DiskLog:
     """Keeps the batches of one pipeline in segments. Everything but the files is touched on the event loop alone.
 
     `window` is for how many seconds digests of requests are remembered.
-    All writers that wait share one write and one sync: while a thread does those, the next ones gather.
+    All writers that wait share one write and one sync: while a thread does those, the next ones gather. A write begins
+    at the end of a turn of the loop, so that whoever the last one has woken is in it.
     """
 
     durable = True
@@ -202,7 +203,8 @@ class DiskLog:
         self._waiting.append(waiting)
         self._pending += tally
         self._quiet.clear()
-        self._commit()
+        if len(self._waiting) == 1 and not self._committing:
+            asyncio.get_running_loop().call_soon(self._commit)
         return await asyncio.shield(waiting.done)
 
     def _commit(self) -> None:
