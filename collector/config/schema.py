@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind, mode
 from collector.api.component import Factory, Kind
 from collector.api.config import ConfigModel
 from collector.config.service import ServiceConfig
+from collector.config.unapplied import PUSHED, UNAPPLIED
 from collector.pipeline.catalogue import CATALOGUE, Catalogue
 
 Schema = dict[str, Any]
@@ -42,6 +43,7 @@ def json_schema(catalogue: Catalogue = CATALOGUE) -> Schema:
     definitions = generated.get("$defs", {})
     for definition in definitions.values():
         _widen_properties(definition)
+    _allow_unapplied(definitions)
     definitions["Reference"] = {
         "type": "string",
         "pattern": r"\$\{.+\}",
@@ -58,6 +60,22 @@ def json_schema(catalogue: Catalogue = CATALOGUE) -> Schema:
         "additionalProperties": False,
         "$defs": definitions,
     }
+
+
+def _allow_unapplied(definitions: dict[str, Schema]) -> None:
+    """Let an editor accept what the loader accepts and leaves out."""
+    for path, reason in UNAPPLIED.items():
+        block = definitions["TelemetryConfig"]
+        for key in path[:-1]:
+            block = definitions[block["properties"][key]["anyOf"][0]["$ref"].removeprefix("#/$defs/")]
+        block["properties"][path[-1]] = _left_out(reason)
+    reader = definitions["Reader"]
+    reader["properties"]["periodic"] = _left_out(PUSHED)
+    reader["anyOf"] = [{"required": reader.pop("required")}, {"required": ["periodic"]}]
+
+
+def _left_out(reason: str) -> Schema:
+    return {"deprecated": True, "description": f"Accepted, but not applied: {reason}."}
 
 
 def _section(kind: Kind, factories: list[Factory], refs: dict[Any, Schema], catalogue: Catalogue) -> Schema:

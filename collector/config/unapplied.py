@@ -11,7 +11,7 @@ from typing import Final
 from collector.config.document import Block, Entry, Items, Node
 from collector.config.problems import Findings, Path
 
-_REASONS: Final[Mapping[Path, str]] = {
+UNAPPLIED: Final[Mapping[Path, str]] = {
     ("traces",): "Ottery does not trace itself",
     ("logs", "processors"): "Ottery's own log goes to output_paths only",
     ("logs", "sampling"): "lines that repeat are counted and summed up instead",
@@ -22,12 +22,12 @@ _REASONS: Final[Mapping[Path, str]] = {
     ("metrics", "views"): "every metric is served",
 }
 _READERS: Final[Path] = ("metrics", "readers")
-_PUSHED: Final = "Ottery's own metrics are only served for Prometheus to pull"
+PUSHED: Final = "Ottery's own metrics are only served for Prometheus to pull"
 
 
 def leave_out_unapplied(telemetry: Node, path: Path, findings: Findings) -> Node:
     """Return the block at `path` without those keys; each one is noted."""
-    for inner, reason in _REASONS.items():
+    for inner, reason in UNAPPLIED.items():
         if (entry := _entry(telemetry, inner)) is not None:
             findings.notice(entry.place, (*path, *inner), f"accepted, but not applied: {reason}")
             telemetry = _replaced(telemetry, inner, None)
@@ -37,7 +37,7 @@ def leave_out_unapplied(telemetry: Node, path: Path, findings: Findings) -> Node
     nodes = readers.node.nodes
     for index, node in enumerate(nodes):
         if _pushes(node):
-            findings.notice(node.place, (*path, *_READERS, index), f"accepted, but not applied: {_PUSHED}")
+            findings.notice(node.place, (*path, *_READERS, index), f"accepted, but not applied: {PUSHED}")
     kept = tuple(node for node in nodes if not _pushes(node))
     return _replaced(telemetry, _READERS, Items(readers.node.place, kept) if kept or not nodes else None)
 
