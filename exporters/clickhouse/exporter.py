@@ -10,7 +10,7 @@ from threading import Event, Thread
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from collector.api import Delivery, OtteryError, Permanent, Settings, State
+from collector.api import Delivery, OtteryError, Permanent, Settings, Signal, State
 from collector.wire.clickhouse_native import AnyPart, inserts
 from exporters.clickhouse.body import insert_body
 from exporters.clickhouse.config import ClickHouseConfig
@@ -39,7 +39,7 @@ class ClickHouseExporter:
         self._tables = Tables(config.schema_options, settings.log, create=config.create_schema)
         self._store: Store = open_store(config)
         self._threads = ThreadPoolExecutor(config.sending_queue.num_consumers, thread_name_prefix=settings.id)
-        self._attempts: dict[str, asyncio.Future[None]] = {}
+        self._attempts: dict[tuple[Signal, str], asyncio.Future[None]] = {}
         self._stopping = Event()
         self._contact = Thread(target=self._make_contact, name=f"{settings.id}_contact")
         self._insert_settings = config.insert_settings
@@ -55,15 +55,16 @@ class ClickHouseExporter:
 
     async def push(self, delivery: Delivery) -> None:
         """Send a batch. An attempt that was given up goes on, and the next one for the same rows waits for its end."""
-        attempt = self._attempts.get(delivery.token)
+        name = (delivery.batch.signal, delivery.token)
+        attempt = self._attempts.get(name)
         if attempt is None:
             attempt = asyncio.get_running_loop().run_in_executor(self._threads, self._send, delivery)
-            self._attempts[delivery.token] = attempt
-            attempt.add_done_callback(partial(self._ended, delivery.token))
+            self._attempts[name] = attempt
+            attempt.add_done_callback(partial(self._ended, name))
         await asyncio.shield(attempt)
 
-    def _ended(self, token: str, attempt: asyncio.Future[None]) -> None:
-        del self._attempts[token]
+    def _ended(self, name: tuple[Signal, str], attempt: asyncio.Future[None]) -> None:
+        del self._attempts[name]
         if not attempt.cancelled():
             attempt.exception()  # is nobody's business when nobody waits any more
 
