@@ -125,12 +125,15 @@ class LetterBox:
         return [path for suffix in _SUFFIXES.values() for path in self.directory.glob(f"*{suffix}") if _is_bad(path)]
 
     def read(self, letter: Letter, codec: Codec) -> Batch:
-        """Return a letter's data. Raises `BadLetter` when it is damaged, FileNotFoundError when it is gone."""
+        """Return a letter's data, which stands for itself now, wherever its rows came from.
+
+        Raises `BadLetter` when it is damaged, FileNotFoundError when it is gone.
+        """
         data = self._path(letter.id, letter.state).read_bytes()
         otlp = data[data.find(b"\n") + 1 :]
         if xxh3_128_hexdigest(otlp) != letter.checksum:
             raise BadLetter(f"the data of dead letter {letter.id} is damaged")
-        context = unpack_context(letter.received_at, letter.context.encode())
+        context = replace(unpack_context(letter.received_at, letter.context.encode()), origin="")
         return Batch(Signal(letter.signal), codec, requests=(otlp,), items=letter.items, context=context)
 
     def replay(self, letter: Letter) -> bool:

@@ -10,8 +10,8 @@ from collector.testing import sample_request, settings
 from collector.wire.codec import codec
 
 
-def _batch(items=2):
-    context = Context(7, {"x-tenant": ("eu",)})
+def _batch(items=2, origin=""):
+    context = Context(7, {"x-tenant": ("eu",)}, origin=origin)
     return Batch(Signal.LOGS, codec(), requests=(sample_request(Signal.LOGS, items),), items=items, context=context)
 
 
@@ -36,6 +36,13 @@ async def test_a_letter_comes_back_with_its_data_its_reason_and_its_context(box,
     assert (batch.signal, batch.otlp, batch.context) == (Signal.LOGS, _batch().otlp, _batch().context)
     said = (letter.pipeline, letter.exporter, letter.items, letter.reason, letter.kind, letter.attempts, letter.replays)
     assert said == ("logs/eu", "sink", 2, "bad row", "poison", 3, 0)
+
+
+async def test_rows_of_a_kafka_partition_are_replayed_under_the_letters_own_token(box, kept):
+    whole = DeadLetter(_batch(origin="topic:0:5-9"), "sink", "bad row", "poison", 1, "logs/eu:topic:0:5-9")
+    await kept.put(whole)
+    (letter,) = box.letters()
+    assert box.read(letter, codec()).context.origin == ""
 
 
 async def test_the_same_rows_written_twice_after_a_crash_are_one_letter(box, kept):
