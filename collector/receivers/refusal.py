@@ -78,7 +78,7 @@ class Refusal:
             violation = {"field": shorten(self.field), "description": message}
             details.append({"@type": f"{_TYPE_PREFIX}google.rpc.BadRequest", "fieldViolations": [violation]})
         if self.retry_after:
-            details.append({"@type": f"{_TYPE_PREFIX}google.rpc.RetryInfo", "retryDelay": f"{self.retry_after:.9g}s"})
+            details.append({"@type": f"{_TYPE_PREFIX}google.rpc.RetryInfo", "retryDelay": f"{self.retry_after:.9f}s"})
         status = {"code": int(self.code), "message": message}
         return orjson.dumps({**status, "details": details} if details else status)
 
