@@ -23,6 +23,7 @@ import httptools
 import uvloop
 
 from benchmarks.payload import Template
+from exporters.kafka.producer import AsyncProducer, Record
 
 _SERVICES = {"traces": "trace.v1.TraceService", "logs": "logs.v1.LogsService", "metrics": "metrics.v1.MetricsService"}
 _RETRY_DELAY = 0.05
@@ -113,6 +114,28 @@ class HttpClient:
         self._writer.close()
 
 
+class KafkaClient:
+    """Records of a topic; the requests are what Ottery's Kafka exporter would write, one a record."""
+
+    def __init__(self, producer: AsyncProducer, topic: str) -> None:
+        self._producer, self._topic = producer, topic
+
+    async def send(self, body: bytes) -> bool:
+        report = await self._producer.send(Record(self._topic, body))
+        if report.error is not None:
+            raise Failed(report.error.str())
+        return True
+
+    async def close(self) -> None:
+        await self._producer.stop()
+
+
+def _kafka(port: int, topic: str) -> KafkaClient:
+    producer = AsyncProducer({"bootstrap.servers": f"127.0.0.1:{port}", "compression.type": "zstd", "linger.ms": 1})
+    producer.start()
+    return KafkaClient(producer, topic)
+
+
 @dataclass(slots=True)
 class _Answer:
     parser: httptools.HttpResponseParser | None = None
@@ -160,6 +183,8 @@ async def serve(options: argparse.Namespace) -> None:
     clients: Sequence[Client]
     if options.transport == "grpc":
         clients = [GrpcClient(options.port, options.signal, compress=options.gzip) for _ in range(_CHANNELS)]
+    elif options.transport == "kafka":
+        clients = [_kafka(options.port, options.topic)]
     else:
         clients = [
             await HttpClient.connect(options.port, options.signal, compress=options.gzip)
@@ -189,7 +214,8 @@ def _say(document: dict[str, float]) -> None:
 def main() -> None:
     """Run as a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--transport", choices=("grpc", "http"), required=True)
+    parser.add_argument("--transport", choices=("grpc", "http", "kafka"), required=True)
+    parser.add_argument("--topic", default="")
     parser.add_argument("--signal", choices=tuple(_SERVICES), required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--items", type=int, required=True)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.kafka import BrokerServer
 from benchmarks.processes import Driver, Server, free_port
 from benchmarks.sinks import InvalidError, Sink
 from benchmarks.systems import Ports, System
@@ -19,6 +20,7 @@ from benchmarks.work import Work
 _POLL = 0.1
 _STALLED = 20.0
 _SETTLE = 0.25
+_TOPIC = "bench"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,25 @@ def _check(state: dict[str, Any], expected: int) -> None:
 
 
 def _generator(work: Work, ports: Ports, log: Path) -> Driver:
+    port = {"grpc": ports.grpc, "http": ports.http, "kafka": ports.broker}[work.transport]
     command = [sys.executable, "-m", "benchmarks.generator", "--transport", work.transport, "--signal", work.signal]
-    command += ["--port", str(ports.grpc if work.transport == "grpc" else ports.http)]
+    command += ["--port", str(port), "--topic", ports.topic or "none"]
     command += ["--items", str(work.items), "--in-flight", str(work.in_flight), *(["--gzip"] if work.gzip else [])]
     return Driver(command, log)
+
+
+@contextmanager
+def _source(work: Work, directory: Path) -> Iterator[int]:
+    """Run the broker that the work lies in, where it does; gives its port, or 0."""
+    if work.transport != "kafka":
+        yield 0
+        return
+    broker = BrokerServer(directory)
+    try:
+        broker.make_topic(_TOPIC)
+        yield broker.broker.ports["plain"]
+    finally:
+        broker.stop()
 
 
 @contextmanager
@@ -89,13 +106,14 @@ def running(system: System, work: Work, sink: Sink) -> Iterator[tuple[Server, Dr
 
     Raises `NotReadyError` when one of them did not start.
     """
-    ports = Ports(free_port(), free_port(), free_port(), sink.port)
-    with tempfile.TemporaryDirectory(prefix="ottery-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="ottery-bench-") as name, _source(work, Path(name)) as broker:
         directory = Path(name)
+        into = "kafka" if sink.name == "kafka" else "clickhouse"
+        ports = Ports(free_port(), free_port(), free_port(), sink.port, into, broker, _TOPIC if broker else "")
         launch = system.launch(ports, directory)
         server = Server(launch.command, directory / "system.log", launch.environment)
         try:
-            server.await_ports(ports.grpc, ports.http)
+            server.await_ports(*((ports.metrics,) if broker else (ports.grpc, ports.http)))
             generator = _generator(work, ports, directory / "generator.log")
             try:
                 yield server, generator

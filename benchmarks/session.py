@@ -41,21 +41,21 @@ class Session:
         self.problems.append(message)
         self._console.print(message, style="bold red", markup=False, highlight=False)
 
-    def run(self, kind: Callable[[Path], Sink], directory: Path) -> None:
-        """Do all the work into one kind of sink."""
+    def run(self, kind: Callable[[Path], Sink], directory: Path, work: Sequence[Work] | None = None) -> None:
+        """Do all the work, or other work, into one kind of sink."""
         try:
             sink = kind(directory)
         except NotReadyError as error:
             self._problem(f"SKIPPED {kind.__name__}: {error}")
             return
         try:
-            self._run(sink)
+            self._run(sink, self._work if work is None else work)
         finally:
             sink.server.stop()
 
-    def _run(self, sink: Sink) -> None:
+    def _run(self, sink: Sink, all_work: Sequence[Work]) -> None:
         """Let the systems take turns."""
-        for work in self._work:
+        for work in all_work:
             taking_part = list(self._systems)
             for _ in range(self._repetitions):
                 taking_part = [system for system in taking_part if self._measure(system, work, sink)]
@@ -68,6 +68,9 @@ class Session:
             self._problem(f"INVALID {system.name} at {work.name} into the {sink.name}: {error}")
             run = (system.name, work.name, sink.name)
             self.results = [result for result in self.results if (result.system, result.work, result.sink) != run]
+            return False
+        except UnavailableError as error:
+            self._problem(f"SKIPPED {system.name} at {work.name} into the {sink.name}: {error}")
             return False
         except NotReadyError as error:
             self._problem(f"SKIPPED {system.name} from {work.name} on: {error}")

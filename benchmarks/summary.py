@@ -91,8 +91,8 @@ def ratios(line: Line, lines: Iterable[Line]) -> dict[str, float]:
 
 def verdict(line: Line) -> str:
     """Say how an Ottery line stands to the design's targets, or nothing where there is none."""
-    target = DESIGN_TARGETS.get(line.work)
-    if target is None or line.system in PEERS or line.sink != "sink":
+    target = DESIGN_TARGETS.get((line.work, line.sink))
+    if target is None or line.system in PEERS:
         return ""
     at_most, stretch = target
     if line.cpu <= stretch:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import yaml
 
@@ -22,12 +22,18 @@ _BATCH = {"flush_timeout": "200ms", "min_size": 8192}
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where one run listens: the system's receivers and metrics, and the sink."""
+    """Where one run listens: the system's receivers and metrics, and the sink, `into` Kafka or ClickHouse.
+
+    `broker` is where work that lies in Kafka is read from, in the topic `topic`.
+    """
 
     grpc: int
     http: int
     metrics: int
     sink: int
+    into: str = "clickhouse"
+    broker: int = 0
+    topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +58,11 @@ class System(Protocol):
 
 def _collector_config(ports: Ports, exporter: Mapping[str, object]) -> dict[str, object]:
     reader = {"pull": {"exporter": {"prometheus": {"host": "127.0.0.1", "port": ports.metrics}}}}
-    pipeline = {"receivers": ["otlp"], "exporters": ["clickhouse"]}
+    pipeline = {"receivers": ["otlp"], "exporters": [ports.into]}
     protocols = {"grpc": {"endpoint": f"127.0.0.1:{ports.grpc}"}, "http": {"endpoint": f"127.0.0.1:{ports.http}"}}
     return {
         "receivers": {"otlp": {"protocols": protocols}},
-        "exporters": {"clickhouse": dict(exporter)},
+        "exporters": {ports.into: dict(exporter)},
         "service": {
             "telemetry": {"metrics": {"readers": [reader]}},
             "pipelines": dict.fromkeys(("traces", "logs", "metrics"), pipeline),
@@ -65,6 +71,12 @@ def _collector_config(ports: Ports, exporter: Mapping[str, object]) -> dict[str,
 
 
 def _exporter(ports: Ports) -> dict[str, object]:
+    if ports.into == "kafka":
+        return {
+            "brokers": [f"127.0.0.1:{ports.sink}"],
+            "producer": {"compression": "zstd", "required_acks": -1},
+            "sending_queue": {"queue_size": 10000, "batch": dict(_BATCH)},
+        }
     return {
         "endpoint": f"http://127.0.0.1:{ports.sink}",
         "database": DATABASE,
@@ -73,6 +85,14 @@ def _exporter(ports: Ports) -> dict[str, object]:
         "create_schema": True,
         "sending_queue": {"queue_size": 10000, "batch": dict(_BATCH)},
     }
+
+
+def _reading_kafka(config: dict[str, Any], ports: Ports) -> dict[str, object]:
+    """Return the configuration with traces from a topic instead, delivered before their offset moves."""
+    receiver = {"brokers": [f"127.0.0.1:{ports.broker}"], "group_id": ports.topic, "traces": {"topics": [ports.topic]}}
+    pipelines = {"traces": {"receivers": ["kafka"], "exporters": [ports.into]}}
+    service = {**config["service"], "pipelines": pipelines, "delivery": {"directory": ""}}
+    return {**config, "receivers": {"kafka": receiver}, "service": service}
 
 
 def _write(config: Mapping[str, object], directory: Path) -> Path:
@@ -94,7 +114,10 @@ class Ottery:
         return version("ottery")
 
     def launch(self, ports: Ports, directory: Path) -> Launch:
-        path = _write(_collector_config(ports, _exporter(ports)), directory)
+        config = _collector_config(ports, _exporter(ports))
+        if ports.broker:
+            config = _reading_kafka(config, ports)
+        path = _write(config, directory)
         command = [sys.executable, "-c", "from collector.cli import main; main()", "run", "--config", str(path)]
         return Launch(command, {"OTTERY_CODEC": self.codec})
 
@@ -109,6 +132,8 @@ class Otelcol:
         return peers.OTELCOL_VERSION
 
     def launch(self, ports: Ports, directory: Path) -> Launch:
+        if ports.broker or ports.into == "kafka":
+            raise peers.UnavailableError("contrib's pkg/kafka/topic v0.161.0 cannot be had from the Go module proxy")
         path = _write(_collector_config(ports, _exporter(ports)), directory)
         return Launch([str(peers.otelcol()), "--config", f"file:{path}"], {})
 
@@ -127,14 +152,27 @@ class Rotel:
         return f"wheel 0.0.1a15 ({told.strip()})"
 
     def launch(self, ports: Ports, directory: Path) -> Launch:
-        options = {
-            "otlp-grpc-endpoint": f"127.0.0.1:{ports.grpc}",
-            "otlp-http-endpoint": f"127.0.0.1:{ports.http}",
+        if ports.broker:
+            raise peers.UnavailableError("rotel's wheel has no Kafka receiver")
+        sink = {
             "exporter": "clickhouse",
             "clickhouse-exporter-endpoint": f"http://127.0.0.1:{ports.sink}",
             "clickhouse-exporter-database": DATABASE,
             "clickhouse-exporter-compression": "lz4",
-            "batch-max-size": "8192",
+        }
+        if ports.into == "kafka":
+            sink = {
+                "exporter": "kafka",
+                "kafka-exporter-brokers": f"127.0.0.1:{ports.sink}",
+                "kafka-exporter-traces-topic": "otlp_spans",
+                "kafka-exporter-compression": "zstd",
+                "kafka-exporter-acks": "all",
+            }
+        options = {
+            "otlp-grpc-endpoint": f"127.0.0.1:{ports.grpc}",
+            "otlp-http-endpoint": f"127.0.0.1:{ports.http}",
+            **sink,
+            "batch-max-size": "2048" if ports.into == "kafka" else "8192",
             "batch-timeout": "200ms",
             "pid-file": str(directory / "rotel.pid"),
             "log-file": str(directory / "rotel-agent.log"),

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DESIGN_TARGETS = {"grpc-traces-512": (2.5, 1.5), "http-traces-512": (2.5, 1.5)}
-"""CPU per span in microseconds that the design allows at most, and the stretch."""
+DESIGN_TARGETS = {
+    ("grpc-traces-512", "sink"): (2.5, 1.5),
+    ("http-traces-512", "sink"): (2.5, 1.5),
+    ("grpc-traces-512", "kafka"): (1.2, 0.8),
+    ("http-traces-512", "kafka"): (1.2, 0.8),
+}
+"""CPU per span in microseconds that the design allows at most, and the stretch, by work and sink."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +54,5 @@ _GZIP = tuple(_work(transport, "traces", 512, gzip=True) for transport in ("grpc
 QUICK = (*(work for work in _TRACES if work.items != 50), *_SIGNALS[:2])
 STANDARD = (*_TRACES, *_SIGNALS[:2])
 FULL = (*_TRACES, *_LARGE, *_SIGNALS, *_GZIP)
+INTO_KAFKA = _TRACES
+FROM_KAFKA = (_work("kafka", "traces", 512), _work("kafka", "traces", 50))
