@@ -174,7 +174,7 @@ class Engine:
             self._check_class(handle, sql, read_only=True)
             about.guard.check(handle, sql)
         named = output_format(query.text) or query.format
-        streamed = _is_streamed(sql, named, settings)
+        streamed = not query.whole and _is_streamed(sql, named, settings)
         self._prepare(handle, about, query, settings, streamed=streamed)
         if not self._config.writable:
             # Drivers send only settings that are shown as changeable, and these are: they are set before the lock.

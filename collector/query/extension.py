@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, cast
 
 from collector.api import Settings
@@ -15,7 +16,6 @@ from collector.storage.engine import load_engine
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
-
 
 _PATIENCE: Final = 2.0
 """Seconds that queries under way get to end by themselves when the server stops."""
@@ -42,8 +42,14 @@ class ClickHouseServer:
     async def start(self) -> None:
         load_engine()
         self._app = ClickHouseHttp(self._config, self._engine, self._settings.log)
-        self._server = HttpServer(cast("ASGI3Application", self._app), [bind(self._config.endpoint)])
+        bound = bind(self._config.endpoint)
+        self._server = HttpServer(cast("ASGI3Application", self._app), [bound])
         await self._server.start()
+        if not self._config.users and not ip_address(bound.getsockname()[0]).is_loopback:
+            self._settings.log.warning(
+                "everybody who reaches this address may query; name users, or listen on localhost",
+                endpoint=self._config.endpoint,
+            )
 
     async def stop(self) -> None:
         if self._server is not None and self._app is not None:

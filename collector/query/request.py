@@ -113,4 +113,5 @@ class Request:
             settings=settings,
             parameters=parameters,
             read_only=self.method != "POST",
+            whole=self.flag("wait_end_of_query"),
         )

@@ -21,7 +21,8 @@ def _next_name() -> str:
 class Query:
     """One statement, with the rows of an insert behind it, and what came with it.
 
-    `name` is by what a query is found to be ended; clients do not see it.
+    `whole` results are sent when they are complete. `name` is by what a query is found to be ended; clients do not
+    see it.
     """
 
     text: bytes
@@ -30,6 +31,7 @@ class Query:
     settings: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     read_only: bool = False
+    whole: bool = False
     name: str = field(default_factory=_next_name)
 
 

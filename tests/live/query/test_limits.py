@@ -10,7 +10,7 @@ import pytest
 
 from collector.query.config import ClickHouseServerConfig
 from collector.query.factory import FACTORY
-from collector.testing import settings
+from collector.testing import RecordingLog, settings
 
 LONG = "SELECT count() FROM numbers(100000000000000) WHERE NOT ignore(sipHash64(number))"
 ENDLESS = "SELECT number FROM numbers(100000000000000)"
@@ -241,6 +241,24 @@ async def test_without_users_there_is_one_without_a_password(serve, user, expect
     served = await serve()
 
     assert told(await served.ask("SELECT 1", headers={"x-clickhouse-user": user})) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "warnings"),
+    [
+        pytest.param({"endpoint": "localhost:0"}, 0, id="loopback"),
+        pytest.param({"endpoint": ":0"}, 1, id="every interface"),
+        pytest.param({"endpoint": ":0", "users": USERS}, 0, id="every interface, users"),
+    ],
+)
+async def test_an_open_door_is_warned_of(data, config, warnings):
+    log = RecordingLog()
+    server = FACTORY.create(ClickHouseServerConfig(path=str(data), **config), settings("clickhouse_server", log=log))
+
+    await server.start()
+    await server.stop()
+
+    assert len([line for line in log.lines if line[0] == "warning"]) == warnings
 
 
 async def test_pages_of_allowed_origins_may_read_answers(serve):

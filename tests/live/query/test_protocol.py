@@ -434,6 +434,23 @@ def test_an_error_in_the_middle_of_a_result_breaks_it_off_with_its_reason(raw):
     assert f"\r\n__exception__\r\n{tag}\r\nCode: 395. DB::Exception: ".encode() in body
 
 
+def test_a_result_is_whole_where_the_client_waits_for_its_end(raw):
+    sql = "SELECT number, throwIf(number = 3000000) FROM numbers(4000000)"
+
+    answer = raw.get(query=sql, wait_end_of_query="1")
+
+    assert (answer.status_code, answer.headers["x-clickhouse-exception-code"]) == (500, "395")
+
+
+@pytest.mark.parametrize("level", ["1", "2"])
+def test_a_client_may_lock_itself_out_of_writing(raw, level, table):
+    answer = raw.post("INSERT INTO raw VALUES (1, 'x')", readonly=level)
+
+    assert answer.headers["x-clickhouse-exception-code"] == "164"
+    assert raw.get(query="SELECT 1", readonly=level).text == "1\n"
+    assert table() == []
+
+
 def test_no_page_of_another_origin_may_read_an_answer(raw):
     answer = raw.get(query="SELECT 1", headers={"origin": "https://evil.example"})
 
