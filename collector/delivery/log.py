@@ -210,6 +210,12 @@ class Log(Protocol):
         Raises `Overloaded` when a cursor is too far behind, there is no room, or the log is closed.
         """
 
+    def oldest(self) -> int | None:
+        """Return when the oldest record that is not done came in, or a little earlier; None when all are done.
+
+        In wall-clock nanoseconds since the epoch.
+        """
+
     def close(self) -> None:
         """Take no more; cursors read on to the end."""
 

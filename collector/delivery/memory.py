@@ -93,6 +93,9 @@ class MemoryLog:
     def lost(self, items: int, reason: str) -> None:
         """Do nothing: memory loses no record."""
 
+    def oldest(self) -> int | None:
+        return self._records[0].batch.context.received_at if self._records else None
+
     def close(self) -> None:
         self.closed = True
         self._cursors.close()

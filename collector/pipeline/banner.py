@@ -29,6 +29,10 @@ def _doors(graph: Graph) -> Iterator[tuple[str, str]]:
 
 
 def _destinations(graph: Graph) -> Iterator[tuple[str, str]]:
+    """Yield where data waits, and where it goes."""
+    directories = dict.fromkeys(plan.delivery.directory for plan in graph.config.pipelines.values())
+    for directory in directories:
+        yield "log", directory or "in memory: a restart loses what is not delivered (docs/delivery.md)"
     for name, config in graph.config.exporters.items():
         where = getattr(config, "endpoint", None) or getattr(config, "path", None) or "this terminal"
         yield f"{name} exporter", str(where)

@@ -15,7 +15,6 @@ import uvloop
 
 from collector.api import OtteryError, SystemClock
 from collector.config import LoadedConfig, load
-from collector.delivery.ledger import publish
 from collector.pipeline.banner import banner
 from collector.pipeline.build import Graph, Surroundings
 from collector.pipeline.memory import settle
@@ -76,10 +75,7 @@ def _server(endpoint: str | None, metrics: PrometheusMetrics, service: Service) 
         document = {"balanced": not any(account["missing"] for account in accounts), "accounts": accounts}
         return Page(json.dumps(document).encode(), "application/json")
 
-    def count() -> None:
-        publish(service.ledger(), metrics)
-
-    return MetricsServer(endpoint, metrics, {"/debug/ledger": ledger}, count) if endpoint else None
+    return MetricsServer(endpoint, metrics, {"/debug/ledger": ledger}, service.publish) if endpoint else None
 
 
 def _announce(graph: Graph) -> None:

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from collector.api import Component, Kind, OtteryError, Signal, State
 from collector.config import LoadedConfig
-from collector.delivery.ledger import Account
+from collector.delivery.ledger import Account, publish
 from collector.pipeline.build import Builder, Graph, Key, Surroundings, connect
 from collector.pipeline.pipeline import Pipeline
 from collector.pipeline.rejections import Rejections
 from collector.pipeline.supervise import supervise
-from collector.telemetry.catalogue import OTTERY_DROPPED
+from collector.telemetry.catalogue import OTTERY_DROPPED, OTTERY_LOG_OLDEST
 from collector.telemetry.health import PIPELINE
 
 Load = Callable[[], LoadedConfig]
@@ -45,6 +45,15 @@ class Service:
         """Return what became of everything received, by pipeline and exporter."""
         pipelines = self.graph.pipelines.values() if self.graph else ()
         return [account for pipeline in pipelines for account in pipeline.accounts()]
+
+    def publish(self) -> None:
+        """Set the gauges that are read from the logs: the ledger, and how old the oldest waiting data is."""
+        metrics, now = self._around.metrics, self._around.clock.now_ns()
+        publish(self.ledger(), metrics)
+        for pipeline in self.graph.pipelines.values() if self.graph else ():
+            oldest = pipeline.log.oldest()
+            age = max(now - oldest, 0) / 1e9 if oldest is not None else 0.0
+            metrics.set(OTTERY_LOG_OLDEST, age, pipeline=pipeline.id)
 
     def _behind(self, receiver: str, signal: str) -> Sequence[Pipeline]:
         """Return the pipelines that a receiver feeds."""

@@ -183,6 +183,11 @@ OTTERY_LOG_BYTES = _gauge(
     "ottery_log_bytes", ("pipeline",), "Bytes that a pipeline's log has on disk; at the capacity receivers are refused."
 )
 OTTERY_LOG_CAPACITY = _gauge("ottery_log_capacity_bytes", ("pipeline",), "Most bytes that the log may have on disk.")
+OTTERY_LOG_OLDEST = _gauge(
+    "ottery_log_oldest_seconds",
+    ("pipeline",),
+    "Age of the oldest data that an exporter has still to take, to the precision of a segment; 0 when there is none.",
+)
 OTTERY_LOG_REFUSED = _counter(
     "ottery_log_refused_items",
     ("pipeline", "reason"),

@@ -138,6 +138,17 @@ async def test_a_blocking_queue_makes_the_writer_wait_for_room(log):
     assert waiting.result() == 1
 
 
+async def test_the_oldest_record_that_is_not_done_says_since_when_a_sink_is_behind(log):
+    slow, fast = log.cursor("slow", WIDE), log.cursor("fast", WIDE)
+    assert log.oldest() is None
+    first = _batch()
+    await log.append(first)
+    await _finish(fast)
+    assert 0 < log.oldest() <= first.context.received_at
+    await _finish(slow)
+    assert log.oldest() is None
+
+
 async def test_wait_ends_when_enough_items_are_unread(log):
     cursor = log.cursor("a", WIDE)
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:

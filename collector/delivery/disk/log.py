@@ -392,6 +392,14 @@ class DiskLog:
         metrics.set(catalogue.OTTERY_LOG_BYTES, self._used, pipeline=pipeline)
         metrics.set(catalogue.OTTERY_LOG_CAPACITY, self._config.max_size, pipeline=pipeline)
 
+    def oldest(self) -> int | None:
+        needed = min((cursor.place.oldest() for cursor in self._cursors.all), default=self.end)
+        if needed >= self.end:
+            return None
+        if self._recent and self._recent[0].sequence <= needed:
+            return self._recent[needed - self._recent[0].sequence].batch.context.received_at
+        return next((segment.created for segment in self._segments if segment.end > needed), None)
+
     def close(self) -> None:
         self.closed = True
         self._cursors.close()

@@ -118,7 +118,9 @@ def _older(path: Path, head: Head, following: Head) -> Segment:
     """Return a segment that another one follows: that one's head tells where it ends, so it need not be read now."""
     status = path.stat()
     newest = max(status.st_mtime_ns, head.created_at)
-    return Segment(path, head.base, head.before, following.base, following.before, status.st_size, newest)
+    return Segment(
+        path, head.base, head.before, following.base, following.before, status.st_size, newest, head.created_at
+    )
 
 
 def _walked(path: Path, following: Head | None, found: Found, log: Logger) -> Segment:

@@ -62,8 +62,8 @@ class Segment:
     """What the process knows of one segment file.
 
     Records have numbers from `base` up to but not including `end`; `before` and `total` count what was appended
-    before the first and up to the last. `size` is in bytes of file. `newest` is the arrival time of the last record
-    in wall-clock nanoseconds. `numbers` and `offsets` are the index, which is made when it is first needed.
+    before the first and up to the last. `size` is in bytes of file. `newest` is the arrival time of the last record,
+    `created` when the segment was begun, both in wall-clock nanoseconds. `numbers` and `offsets` are the index, which is made when it is first needed.
     """
 
     path: Path
@@ -73,6 +73,7 @@ class Segment:
     total: Tally
     size: int
     newest: int = 0
+    created: int = 0
     damaged: bool = False
     indexed: bool = False
     numbers: array[int] = field(default_factory=lambda: array("Q"))
@@ -185,4 +186,5 @@ def _empty(path: Path, head: Head | None, first: Header | None) -> Segment:
     """Return a segment without records; where its head is damaged its first record tells what came before."""
     base = head.base if head else int(path.stem)
     before = head.before if head else (first.before if first else NOTHING)
-    return Segment(path, base, before, base, before, 0, newest=head.created_at if head else 0)
+    created = head.created_at if head else 0
+    return Segment(path, base, before, base, before, 0, newest=created, created=created)

@@ -112,7 +112,7 @@ class Writer:
             with suppress(OSError):
                 path.unlink()
             raise
-        self._segment = Segment(path, base, before, base, before, HEAD_SIZE, newest=now, indexed=True)
+        self._segment = Segment(path, base, before, base, before, HEAD_SIZE, newest=now, created=now, indexed=True)
         self._size, self._began = HEAD_SIZE, now
         return self._segment
 
