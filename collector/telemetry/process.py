@@ -19,7 +19,7 @@ MEASURED = (PROCESS_CPU_SECONDS, PROCESS_MEMORY_RSS, PROCESS_UPTIME)
 """The metrics that are read at a scrape instead of counted."""
 
 _STATM = Path("/proc/self/statm")
-_LAG_INTERVAL = 0.25
+_LAG_INTERVAL = 0.05
 
 
 class ProcessCollector(Collector):
