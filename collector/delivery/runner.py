@@ -30,6 +30,8 @@ from collector.telemetry import catalogue
 _AT_ONCE = BatchConfig(flush_timeout=0.0, min_size=0)
 _MOST_ITEMS = 100_000
 _MOST_BYTES = 16 << 20
+_MOST_LOADED = 32 << 20
+"""Bytes of the portions in flight beyond which no other is begun: a sink that is down must not fill the memory."""
 _ISOLATING_PUSHES = 1024
 """Pushes spent on isolating the refused rows of one portion; what is then still refused goes as a whole."""
 _MOST_REFUSED_IN_A_ROW = 1000
@@ -81,6 +83,8 @@ class Runner:
         self._limits = _limits(self._batch)
         self._slots = asyncio.Semaphore(min(config.sending_queue.num_consumers, MOST_IN_FLIGHT))
         self._circuit = Circuit(config.retry_on_failure)
+        self._loaded = 0
+        self._unloaded = asyncio.Event()
         self._in_flight = 0
         self._refused_in_a_row = 0
         self._leaving = False
@@ -91,11 +95,19 @@ class Runner:
         """Deliver until the log is closed and empty."""
         async with asyncio.TaskGroup() as deliveries:
             while await self.cursor.wait(1, None):
-                await self._slots.acquire()
+                await self._slot()
                 if (portion := await self._gather()) is None:
                     self._slots.release()
                     continue
+                self._loaded += portion.tally.size
                 deliveries.create_task(self._deliver(portion))
+
+    async def _slot(self) -> None:
+        """Wait until one more portion may be in flight."""
+        await self._slots.acquire()
+        while self._loaded >= _MOST_LOADED:
+            self._unloaded.clear()
+            await self._unloaded.wait()
 
     def leave(self) -> None:
         """Begin nothing new: pushes under way are finished, all else stays in the log."""
@@ -118,7 +130,7 @@ class Runner:
             return None
 
     async def _deliver(self, portion: Portion) -> None:
-        task = _Task(portion)
+        task, size = _Task(portion), portion.tally.size
         try:
             for piece in pieces(portion, self.route.log_id, self.route.pipeline):
                 await self._send(task, piece)
@@ -127,6 +139,8 @@ class Runner:
         except _Left:
             return
         finally:
+            self._loaded -= size
+            self._unloaded.set()
             self._slots.release()
 
     async def _send(self, task: _Task, piece: Piece) -> None:

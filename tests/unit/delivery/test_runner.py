@@ -253,3 +253,28 @@ async def test_no_more_batches_are_in_flight_than_consumers():
         exporter.open.set()
         await exporter.delivered(5)
     assert [d.batch.items for d in exporter.deliveries] == [1, 1, 3]
+
+
+async def test_portions_in_flight_are_bounded_by_their_bytes_as_well(monkeypatch):
+    size = sample_batch(Signal.TRACES, 1).size
+    monkeypatch.setattr(runner, "_MOST_LOADED", 2 * size)
+    exporter = RecordingExporter()
+    exporter.open.clear()
+    async with _running(exporter) as (log, _, _):
+        for pushes in (1, 2):
+            await log.append(sample_batch(Signal.TRACES, 1))
+            await exporter.attempted(pushes)
+        await log.append(sample_batch(Signal.TRACES, 1))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert exporter.in_flight == 2
+        exporter.open.set()
+        await exporter.delivered(3)
+
+
+async def test_rows_refused_as_a_whole_are_given_up_without_searching():
+    exporter = RecordingExporter([Permanent("no such tenant", whole=True)])
+    async with _running(exporter) as (log, letters, _):
+        await log.append(sample_batch(Signal.TRACES, 5))
+        await exporter.attempted(1)
+    assert (letters.kept, len(exporter.attempts)) == ([(5, "no such tenant", "refused")], 1)
