@@ -29,7 +29,7 @@ class ClickHouseServerConfig(ConfigModel):
     """Largest request body in bytes, also after decompression."""
     max_query_size: int = Field(MIB, ge=1)
     """Longest statement in bytes, without the rows of an insert."""
-    max_result_bytes: int = Field(256 * MIB, ge=1)
+    max_result_bytes: int = Field(64 * MIB, ge=1)
     """Largest result, in bytes before formatting, in a format that must be made whole; the others are streamed."""
     max_memory: int = Field(1024 * MIB, ge=0)
     """Memory in bytes that one query may use; 0 is no limit."""

@@ -34,7 +34,23 @@ from collector.storage.engine import claimed_engine, connect_engine, engine_path
 _HELD: Final = 1 << 20
 """Bytes of a result that are gathered before its beginning is sent: a query that fails late still gets its status."""
 
-_STREAMED: Final = frozenset({"native", "tabseparated", "tsv", "csv", "rowbinary", "jsoneachrow"})
+_STREAMED: Final = frozenset(
+    {
+        "csv",
+        "jsoncompacteachrow",
+        "jsoncompactstringseachrow",
+        "jsoneachrow",
+        "jsonlines",
+        "jsonstringseachrow",
+        "native",
+        "ndjson",
+        "rowbinary",
+        "tabseparated",
+        "tabseparatedraw",
+        "tsv",
+        "tsvraw",
+    }
+)
 """Formats whose blocks stand alone, so that they can be made and sent one after the other."""
 
 _LISTING: Final = re.compile(

@@ -10,6 +10,7 @@ import lz4.frame
 import pytest
 import zstandard
 
+from collector.query.engine import _STREAMED
 from collector.query.native_blocks import pack, unpack
 
 
@@ -130,6 +131,18 @@ def test_a_large_result_has_one_head_and_one_foot(raw, form, mark, count):
 
     assert len(answer.content) > 10_000
     assert answer.content.count(mark) == count
+
+
+@pytest.mark.parametrize("form", sorted(_STREAMED))
+def test_a_streamed_result_is_the_same_as_a_whole_one(raw, form):
+    sql = f"SELECT number, 'some \"text\"' AS b, toNullable(number) FROM numbers(200000) FORMAT {form}"
+    settings = {"max_threads": "1", "max_block_size": "65536"}
+
+    streamed, whole = raw.get(query=sql, **settings), raw.get(query=sql, wait_end_of_query="1", **settings)
+
+    assert (streamed.status_code, whole.status_code) == (200, 200)
+    assert (streamed.headers.get("transfer-encoding"), "content-length" in whole.headers) == ("chunked", True)
+    assert streamed.content == whole.content
 
 
 def test_parameters_are_bound(raw):
