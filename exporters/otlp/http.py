@@ -37,6 +37,7 @@ class HttpExporter:
         headers = {
             **config.headers,
             "user-agent": f"ottery/{version('ottery')}",
+            "accept-encoding": "identity",
             "content-type": "application/x-protobuf" if config.encoding == "proto" else "application/json",
         }
         if config.compression not in ("none", ""):
@@ -101,10 +102,13 @@ def _limits(config: HttpConfig) -> httpx2.Limits:
 
 
 async def _read(response: httpx2.Response) -> bytes:
-    """Return the first 64 KiB of an answer; the rest does not matter."""
+    """Return the first 64 KiB of an answer; the rest does not matter.
+
+    They are taken as they came: an answer that is compressed although nobody asked for that may be a bomb.
+    """
     parts: list[bytes] = []
     size = 0
-    async for part in response.aiter_bytes():
+    async for part in response.aiter_raw():
         parts.append(part)
         size += len(part)
         if size >= _RESPONSE_LIMIT:

@@ -39,6 +39,7 @@ async def test_the_bytes_of_a_batch_arrive_at_the_path_of_its_signal(http_sink, 
     assert call.headers["content-type"] == PROTO
     assert call.headers.get("content-encoding", "none") == compression
     assert call.headers["user-agent"].startswith("ottery/")
+    assert call.headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize("signal", list(Signal), ids=str)
@@ -172,12 +173,16 @@ async def test_a_partial_success_is_delivered_counted_and_logged(http_sink, enco
     assert [(line[0], line[2]["items"], line[2]["reason"]) for line in log.lines] == [("warning", 2, "too old")]
 
 
+BOMB = gzip.compress(bytes(1 << 24))
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         pytest.param(HttpAnswer(200, b"\xff\xff\xff"), id="noise"),
         pytest.param(HttpAnswer(200, b"<html>"), id="a page"),
         pytest.param(HttpAnswer(200, bytes(1 << 20)), id="a mebibyte"),
+        pytest.param(HttpAnswer(200, BOMB, {"content-encoding": "gzip"}), id="a zip bomb"),
         pytest.param(HttpAnswer(202), id="202"),
     ],
 )
