@@ -270,3 +270,7 @@ def show_versions() -> None:
 
 def _sources(config: list[str] | None, assignments: list[str] | None) -> list[str]:
     return [*(config or ()), *(f"set:{assignment}" for assignment in assignments or ())]
+
+
+if __name__ == "__main__":
+    main()

@@ -45,6 +45,13 @@ def test_the_version_is_one_line(ottery):
     assert ottery("--version").stdout.startswith("ottery 0.")
 
 
+def test_the_module_runs_as_the_command_does():
+    result = subprocess.run(
+        [sys.executable, "-m", "collector.cli", "--version"], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.startswith("ottery 0.")
+
+
 def test_versions_name_the_codec_and_the_parts(ottery):
     result = ottery("version")
     assert "(codec " in result.stdout
