@@ -17,6 +17,9 @@ from collector.storage.engine import load_engine
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
+_KEEP_ALIVE: Final = 30
+"""Seconds that an idle connection is kept, as ClickHouse keeps it: drivers do not repeat what they sent on one."""
+
 _PATIENCE: Final = 2.0
 """Seconds that queries under way get to end by themselves when the server stops."""
 
@@ -43,7 +46,7 @@ class ClickHouseServer:
         load_engine()
         self._app = ClickHouseHttp(self._config, self._engine, self._settings.log)
         bound = bind(self._config.endpoint)
-        self._server = HttpServer(cast("ASGI3Application", self._app), [bound])
+        self._server = HttpServer(cast("ASGI3Application", self._app), [bound], timeout_keep_alive=_KEEP_ALIVE)
         await self._server.start()
         if not self._config.users and not ip_address(bound.getsockname()[0]).is_loopback:
             self._settings.log.warning(

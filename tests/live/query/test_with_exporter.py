@@ -88,3 +88,33 @@ async def test_files_are_out_of_reach_for_the_exporters_engine_too(exporter, ask
     answer = await ask(f"SELECT * FROM `{tmp_path}/secret.csv`")
 
     assert (answer.status_code, answer.headers["x-clickhouse-exception-code"]) == (404, "60")
+
+
+TRACE_LOOKUP = """
+WITH (SELECT TraceId FROM otel_traces LIMIT 1) AS wanted,
+  (SELECT min(Start) FROM "default"."otel_traces_trace_id_ts" WHERE TraceId = wanted) AS trace_start,
+  (SELECT max(End) + 1 FROM "default"."otel_traces_trace_id_ts" WHERE TraceId = wanted) AS trace_end
+SELECT "SpanId" AS spanID, multiply("Duration", 0.000001) AS duration,
+  arrayMap(key -> map('key', key, 'value', "SpanAttributes"[key]), mapKeys("SpanAttributes")) AS tags,
+  arrayMap((name, at) -> tuple(name, toString(toUnixTimestamp64Milli(at)))::Tuple(name String, timestamp String),
+    "Events".Name, "Events".Timestamp) AS logs
+FROM "default"."otel_traces"
+WHERE "TraceId" = wanted AND "Timestamp" >= trace_start AND "Timestamp" <= trace_end LIMIT 1000
+"""
+LOG_SEARCH = """
+SELECT "Timestamp" AS "timestamp", "Body" AS "body", "SeverityText" AS "level", "LogAttributes" AS "labels"
+FROM "default"."otel_logs"
+WHERE ( timestamp >= fromUnixTimestamp64Milli(0) AND timestamp <= now64() ) ORDER BY timestamp DESC LIMIT 1000
+"""
+
+
+async def test_queries_of_grafanas_shape_are_answered(exporter, ask):
+    await exporter.push(Delivery(sample_batch(Signal.TRACES, SPANS), "traces"))
+    await exporter.push(Delivery(sample_batch(Signal.LOGS, SPANS), "logs"))
+
+    spans = await ask(f"{TRACE_LOOKUP} FORMAT JSON")
+    logs = await ask(f"{LOG_SEARCH} FORMAT JSON")
+
+    one_trace = await ask("SELECT count() FROM otel_traces WHERE TraceId = (SELECT TraceId FROM otel_traces LIMIT 1)")
+    assert (spans.status_code, spans.json()["rows"]) == (200, int(one_trace.text)), spans.text
+    assert (logs.status_code, logs.json()["rows"]) == (200, SPANS), logs.text
