@@ -225,6 +225,15 @@ class Pipeline:
         for runner, _ in self._runners:
             runner.leave()
 
+    def report_gone(self, successor: Pipeline | None) -> None:
+        """Report as stopped what is no part of the pipeline that came in this one's place."""
+        if successor is None:
+            self.settings.report(State.STOPPED)
+        going_on = {sink.id for sink in successor._sinks} if successor else set()  # noqa: SLF001 - its own class
+        for sink in self._sinks:
+            if sink.id not in going_on:
+                sink.settings.report(State.STOPPED)
+
     async def shut(self) -> None:
         """Let go of the log, after `run`."""
         await self.log.shut()

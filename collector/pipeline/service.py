@@ -161,11 +161,14 @@ class Service:
         finishing = {name: self._deliveries.pop(name) for name in ended if name in self._deliveries}
         await self._stop_components(old, [key for key in gone if key[0] is Kind.EXTENSION])
         self.graph = graph
+        old_pipelines = dict(ended)
         going_on = [name for name in ended if _same_log(name, old, graph)]
         await self._hand_over([ended.pop(name) for name in going_on], [finishing.pop(name) for name in going_on])
         await self._start(graph, fresh, stage)
         await self._drain(ended, finishing)
         await self._stop_components(old, [key for key in gone if key[0] in _BEHIND_THE_DOORS])
+        for name, pipeline in old_pipelines.items():
+            pipeline.report_gone(graph.pipelines.get(name))
         self._around.log.info("configuration reloaded", started=len(fresh), stopped=len(gone))
 
     async def _shut_down(self, graph: Graph | None) -> None:

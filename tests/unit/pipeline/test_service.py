@@ -199,6 +199,8 @@ async def test_a_reload_keeps_the_receiver_and_leads_data_to_the_new_exporter(st
     async with _running(_config()) as run:
         await story.doors[0].send(1)
         await run.reloaded(_config(sinks=("sink/b",)), 1)
+        ways = {name: state for (kind, name), (state, _) in run.states.items() if kind == "delivery"}
+        assert ways == {"traces -> sink": State.STOPPED, "traces -> sink/b": State.OK}
         await story.doors[0].send(2)
     assert story.lines == ["start sink", "start door", "start sink/b", "stop sink", "stop door", "stop sink/b"]
     assert [sink.items for sink in story.sinks] == [1, 2]
