@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from exporters.file.output import Output
@@ -34,9 +35,6 @@ class Outputs:
 
     def close(self) -> None:
         """Close all files, also when one of them fails."""
-        while self._known:
-            _, output = self._known.popitem()
-            try:
-                output.close()
-            finally:
-                self.close()
+        with ExitStack() as closing:
+            while self._known:
+                closing.callback(self._known.popitem()[1].close)

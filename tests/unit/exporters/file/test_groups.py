@@ -1,4 +1,5 @@
 import json
+import os
 import struct
 
 import pytest
@@ -104,6 +105,20 @@ async def test_few_files_are_open_at_once_and_none_loses_anything(tmp_path, expo
         await running.push(Delivery(logs("a", "b", "c", "d", records=1), str(turn)))
     assert bodies(tmp_path) == {f"{name}.json": [f"{name} 0"] * 3 for name in "abcd"}
     assert len(running._outputs._known) == 2
+
+
+async def test_all_files_are_closed_also_when_some_fail(tmp_path, monkeypatch, exporter):
+    running = await exporter()
+    await running.push(Delivery(logs("a", "b", "c", records=1), "1"))
+    outputs = list(running._outputs._known.values())
+
+    def fail(_file):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    await running.stop()
+    assert [output._file for output in outputs] == [-1, -1, -1]
+    assert running._settings.log.lines[-1][:2] == ("error", "the end of the file may not be on the disk")
 
 
 @pytest.mark.parametrize(
