@@ -12,6 +12,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 from collector.api import Batch, Codec, Fatal, Overloaded, Settings, Signal, State
 from collector.delivery.config import LogConfig
@@ -108,6 +109,7 @@ class DiskLog:
             taken = await asyncio.to_thread(recall, self._directory, found.segments, self._since())
         except OSError as error:
             os.close(self._lock)
+            self._lock = -1
             raise Fatal(f"the log in {self._directory} cannot be read: {error}") from error
         for each in taken:
             self._digests.add(each)
@@ -135,7 +137,7 @@ class DiskLog:
             return
         flying = sum(portion.unsettled for portion in place.flight.values())
         if items := self.total.items - place.taken.items + flying:
-            self.lost(path.stem, items, "exporter_removed")
+            self.lost(unquote(path.stem), items, "exporter_removed")
 
     def lost(self, exporter: str, items: int, reason: str) -> None:
         """Count items that an exporter will not get."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from collector.api import Fatal, Logger
 from collector.delivery.disk import digests
-from collector.delivery.disk.segment import ASIDE, HEAD_SIZE, SUFFIX, Head, Segment, opened, parse_head
+from collector.delivery.disk.segment import ASIDE, HEAD_SIZE, SUFFIX, Head, Segment, Walk, opened, parse_head
 from collector.delivery.log import NOTHING, Tally
 
 _LEAP: Final = 1 << 20
@@ -66,8 +66,8 @@ def recover(directory: Path, log: Logger) -> Found:
 
     Raises OSError when the directory cannot be read.
     """
-    paths = sorted(path for path in directory.glob(f"*{SUFFIX}") if path.stem.isdigit())
-    heads = [(path, _head(path)) for path in paths]
+    paths = sorted(_segments(directory))
+    heads = [(path, head) for path in paths if (head := _head(path)) or _has_records(path, log)]
     log_id = next((head.log_id for _, head in reversed(heads) if head), None)
     found = Found(log_id or uuid.uuid4().bytes)
     following: Head | None = None
@@ -83,10 +83,17 @@ def recover(directory: Path, log: Logger) -> Found:
     return found
 
 
+def _segments(directory: Path) -> list[Path]:
+    return [path for path in directory.glob(f"*{SUFFIX}") if path.stem.isdigit()]
+
+
 def glance(directory: Path) -> Tally:
     """Return what was ever appended to the log in a directory, without changing anything. Raises OSError."""
-    paths = sorted(path for path in directory.glob(f"*{SUFFIX}") if path.stem.isdigit())
-    return opened(paths[-1], _ENDLESS, verify=False)[0].total if paths else NOTHING
+    for path in sorted(_segments(directory), reverse=True):
+        segment, walk = opened(path, _ENDLESS, verify=False)
+        if walk.head or segment.numbers:
+            return segment.total
+    return NOTHING
 
 
 def discard(segment: Segment, since: int) -> None:
@@ -112,6 +119,19 @@ def _remove(segment: Segment) -> None:
 def _head(path: Path) -> Head | None:
     with path.open("rb") as file:
         return parse_head(file.read(HEAD_SIZE))
+
+
+def _has_records(path: Path, log: Logger) -> bool:
+    """Tell whether a segment without a whole head holds anything; one that a crash cut at its birth is set aside."""
+    with Walk(path, _ENDLESS) as walk:
+        if any(True for _ in walk.records(verify=False)):
+            return True
+    log.warning("a segment of the log that was not finished is set aside", segment=path.name)
+    try:
+        path.rename(path.with_name(path.name + ASIDE))
+    except OSError as error:
+        log.warning("the unfinished segment stays where it is", segment=path.name, reason=str(error))
+    return False
 
 
 def _older(path: Path, head: Head, following: Head) -> Segment:

@@ -66,6 +66,23 @@ async def test_cut_inside_the_head_of_a_segment_the_log_opens_and_takes_data(pla
         assert [record.tally.items for record in (await cursor.take(Limits())).records] == [2]
 
 
+@pytest.mark.parametrize("cut", range(0, HEAD_SIZE, 9))
+async def test_killed_while_a_segment_is_begun_nothing_of_the_older_ones_is_lost(place, cut):
+    async with place.log(segment_size=4096) as (log, cursor):
+        for _ in range(4):
+            await log.append(_batch(10))
+        cursor.done(await cursor.take(Limits(items=10)))
+        await log._shelves[0][0].write_down(cursor.place)
+        place.kill()
+    os.truncate(place.segments[-1], cut)
+    async with place.log() as (log, cursor):
+        assert (log.total.items, cursor.undelivered) == (20, 10)
+        portion = await cursor.take(Limits())
+        assert (portion.tally.items, dict(cursor.place.outcomes)) == (10, {"stored": 10})
+        await log.append(_batch(2))
+        assert (await cursor.take(Limits())).tally.items == 2
+
+
 REGIONS = {
     "magic": 0,
     "kind": 4,
