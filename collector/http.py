@@ -27,6 +27,10 @@ _REASONS = {
     errno.EACCES: "the user that runs Ottery may not use this port; take one above 1023",
 }
 
+HANDSHAKE_TIMEOUT = 10.0
+"""Seconds that a client has to agree on TLS; asyncio would wait a minute."""
+
+_BACKLOG = 2048
 _LAST_WORD = 0.5
 """Seconds that a request which is cut has for an answer."""
 
@@ -61,11 +65,11 @@ def bind(endpoint: str, *, reuse_port: bool = False) -> socket.socket:
 def _bind(host: str, port: int, *, reuse_port: bool) -> socket.socket:
     if not host and socket.has_dualstack_ipv6():
         return socket.create_server(
-            ("", port), family=socket.AF_INET6, dualstack_ipv6=True, reuse_port=reuse_port, backlog=2048
+            ("", port), family=socket.AF_INET6, dualstack_ipv6=True, reuse_port=reuse_port, backlog=_BACKLOG
         )
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
-    return socket.create_server(address[:2], family=family, reuse_port=reuse_port, backlog=2048)
+    return socket.create_server(address[:2], family=family, reuse_port=reuse_port, backlog=_BACKLOG)
 
 
 class _Connections(set[Any]):
@@ -121,6 +125,7 @@ class HttpServer:
         self._connections = self._server.server_state.connections = _Connections()
         self._tasks = self._server.server_state.tasks
         self._grace = grace
+        self._listening: list[asyncio.Server] = []
         self._date: asyncio.TimerHandle | None = None
 
     @property
@@ -132,9 +137,16 @@ class HttpServer:
         """Listen. `uvicorn.Server.serve` would poll ten times a second and take the process's signals."""
         config = self._server.config
         config.load()
-        self._server.lifespan = config.lifespan_class(config)
-        await self._server.startup(sockets=self._sockets)
+        tls: dict[str, Any] = {"ssl": config.ssl, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT} if config.ssl else {}
+        loop = asyncio.get_running_loop()
+        for bound in self._sockets:
+            self._listening.append(await loop.create_server(self._protocol, sock=bound, backlog=_BACKLOG, **tls))
         self._refresh_date()
+
+    def _protocol(self) -> asyncio.Protocol:
+        config, state = self._server.config, self._server.server_state
+        protocol: asyncio.Protocol = config.http_protocol_class(config=config, server_state=state, app_state={})  # type: ignore[call-arg] # uvicorn annotates the class as any protocol
+        return protocol
 
     def _refresh_date(self) -> None:
         date = (b"date", formatdate(time.time(), usegmt=True).encode())
@@ -146,8 +158,10 @@ class HttpServer:
         if self._date is not None:
             self._date.cancel()
             self._date = None
-            for server in self._server.servers:
-                server.close()
+        listening, self._listening = self._listening, []
+        for server in listening:
+            server.close()
+        if listening:
             await self._finish()
         for bound in self._sockets:
             bound.close()

@@ -7,10 +7,12 @@ import grpc
 import httpx2
 import pytest
 
+from collector import http as http_module
 from collector.api import Fatal, Signal
 from collector.testing import sample_request
 from tests.live.certificates import Authority
 from tests.live.otlp.frames import EXPORT
+from tests.live.otlp.raw import raw
 
 PROTO = {"content-type": "application/x-protobuf"}
 
@@ -77,6 +79,14 @@ async def test_a_client_that_does_not_speak_tls_is_turned_away_and_others_are_se
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
         assert await over_http(otlp, authority) == (200, "server")
         assert await over_grpc(otlp, authority) is grpc.StatusCode.OK
+
+
+async def test_a_client_that_begins_no_handshake_is_given_up_and_others_are_served(start_otlp, authority, monkeypatch):
+    monkeypatch.setattr(http_module, "HANDSHAKE_TIMEOUT", 0.2)
+    async with start_otlp(http={"tls": authority.pair("server")}, protocols=["http"]) as otlp, raw(otlp) as client:
+        assert await over_http(otlp, authority) == (200, "server")
+        assert await client.answer() is None
+        assert otlp.log.lines == []
 
 
 async def test_only_clients_of_the_authority_are_let_in(start_otlp, authority, tmp_path):
