@@ -1,7 +1,8 @@
 """`ottery dlq`: what sinks refused for good, why, and what to do about it.
 
-Letters are files, so everything here works whether or not Ottery runs: a letter that is to be replayed is delivered
-by the collector that runs on the same configuration, now or when it is next started.
+Letters are files, or records of a Kafka receiver's dead-letter topics, so everything here works whether or not Ottery
+runs: a letter that is to be replayed is delivered by the collector that runs on the same configuration, now or when it
+is next started.
 """
 
 from __future__ import annotations
@@ -10,18 +11,39 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
 
 import orjson
 from rich.table import Table
 from rich.text import Text
 
-from collector.api import Signal
+from collector.api import Batch, ConfigModel, Signal
 from collector.api.config import parse_duration
 from collector.commands.output import Failed, err, out, print_json, print_table
 from collector.config import load
-from collector.delivery.letters import BadLetter, Letter, LetterBox
+from collector.delivery.letters import BadLetter, Letter, State
 from collector.pipeline.logs import letter_box
-from collector.wire.codec import codec
+from collector.wire.codec import WireCodec, codec
+
+
+class Box(Protocol):
+    """Where dead letters are: files of a pipeline, or topics of a Kafka receiver."""
+
+    def letters(self, state: State | None = None, /) -> Iterator[Letter]:
+        """Yield the letters, the oldest first."""
+
+    def damaged(self) -> list[Path]:
+        """Return what cannot be read."""
+
+    def read(self, letter: Letter, codec: WireCodec, /) -> Batch:
+        """Return a letter's data. Raises `BadLetter`."""
+
+    def replay(self, letter: Letter, /) -> bool:
+        """Let a letter be delivered again; tell whether it was still there."""
+
+    def drop(self, letter: Letter, /) -> bool:
+        """Remove a letter; tell whether it was still there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +136,7 @@ def drop(sources: Sequence[str], choice: Choice, *, dry_run: bool, as_json: bool
     return _tell(done, "would be removed" if dry_run else "removed", as_json=as_json)
 
 
-def _acted_on(sources: Sequence[str], choice: Choice) -> list[tuple[LetterBox, Letter]]:
+def _acted_on(sources: Sequence[str], choice: Choice) -> list[tuple[Box, Letter]]:
     """Return the resting letters that are meant, at most as many as the limit says."""
     if choice.is_empty:
         raise Failed("say which letters: their ids, a filter such as --exporter, or --all")
@@ -122,15 +144,30 @@ def _acted_on(sources: Sequence[str], choice: Choice) -> list[tuple[LetterBox, L
     return chosen[: choice.limit]
 
 
-def _boxes(sources: Sequence[str]) -> list[LetterBox]:
-    found = (letter_box(name, plan) for name, plan in load(sources).pipelines.items())
-    boxes = [box for box in found if box is not None]
+def _boxes(sources: Sequence[str]) -> list[Box]:
+    config = load(sources)
+    found = (letter_box(name, plan) for name, plan in config.pipelines.items())
+    boxes: list[Box] = [box for box in found if box is not None]
+    boxes += [_kafka_box(name, block) for name, block in config.receivers.items() if _is_kafka(name)]
     if not boxes:
         raise Failed("no pipeline keeps dead letters: set service.delivery.directory, or name the file with --config")
     return boxes
 
 
-def _chosen(boxes: Iterable[LetterBox], choice: Choice) -> Iterator[tuple[LetterBox, Letter]]:
+def _is_kafka(receiver: str) -> bool:
+    return receiver.partition("/")[0] == "kafka"
+
+
+def _kafka_box(name: str, block: ConfigModel) -> Box:
+    from collector.receivers.kafka.box import KafkaBox  # noqa: PLC0415 - loads the Kafka client
+    from collector.receivers.kafka.config import KafkaReceiverConfig  # noqa: PLC0415 - as above
+
+    if not isinstance(block, KafkaReceiverConfig):
+        raise Failed(f"receivers.{name} is not the Kafka receiver that comes with Ottery")
+    return KafkaBox(name, block)
+
+
+def _chosen(boxes: Iterable[Box], choice: Choice) -> Iterator[tuple[Box, Letter]]:
     now = time.time_ns()
     found = [(box, letter) for box in boxes for letter in box.letters() if choice.holds(letter, now)]
     yield from sorted(found, key=lambda pair: pair[1].time)

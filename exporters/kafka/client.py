@@ -143,8 +143,8 @@ class ClientConfig(ConfigModel):
         if self.tls is not None and not self.tls.insecure:
             self.tls.check()
 
-    def properties(self, log: Logger) -> dict[str, Any]:
-        """Return the connection's properties for the client library, whose words go to `log`."""
+    def properties(self, log: Logger | None) -> dict[str, Any]:
+        """Return the connection's properties for the client library, whose words go to `log` or to nobody."""
         tls = self.tls is not None and not self.tls.insecure
         protocol = f"{'SASL_' if self.auth.sasl else ''}{'SSL' if tls else 'PLAINTEXT'}"
         canonical = "resolve_canonical_bootstrap_servers_only"
@@ -157,7 +157,7 @@ class ClientConfig(ConfigModel):
             "security.protocol": protocol,
             **(self.tls.properties() if self.tls and tls else {}),
             **(self.auth.sasl.properties() if self.auth.sasl else {}),
-            "logger": ClientLog(log),
+            **({"log_level": 0} if log is None else {"logger": ClientLog(log)}),
         }
 
 

@@ -134,7 +134,7 @@ class KafkaConfig(ExporterConfig, ClientConfig):
         """Return where a signal goes by default."""
         return self.of(signal).topic or _TOPICS[signal]
 
-    def properties(self, log: Logger) -> dict[str, Any]:
+    def properties(self, log: Logger | None) -> dict[str, Any]:
         """Return everything for the client library."""
         retry = self.retry_on_failure
         patience = retry.max_elapsed_time if retry.enabled else self.timeout

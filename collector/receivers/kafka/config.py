@@ -159,11 +159,11 @@ class KafkaReceiverConfig(ClientConfig):
         """Return what a signal is read from."""
         return self.of(signal).topics or (_TOPICS[signal],)
 
-    def connection(self, log: Logger) -> dict[str, Any]:
+    def connection(self, log: Logger | None) -> dict[str, Any]:
         """Return what a producer needs to reach the same brokers."""
         return {**super().properties(log), **self.librdkafka}
 
-    def properties(self, log: Logger) -> dict[str, Any]:
+    def properties(self, log: Logger | None) -> dict[str, Any]:
         """Return everything for the client library."""
         blacklist = ["^" + self.dead_letters.topic.replace(".", r"\.").replace("{topic}", ".*") + "$"]
         blacklist += [pattern for signal in Signal for pattern in self.of(signal).exclude_topics]

@@ -140,9 +140,10 @@ class Mail:
         Returns the topics that were created for it. Raises `Retryable`; nothing was written or moved then.
         """
         async with self._turn:
-            return await asyncio.to_thread(self._send, found, offset, group)
+            return await asyncio.to_thread(self.write, found, offset, group)
 
-    def _send(self, found: Sequence[Record], offset: TopicPartition | None, group: Any) -> set[str]:
+    def write(self, found: Sequence[Record], offset: TopicPartition | None, group: Any) -> set[str]:
+        """Do what `send` does, and block. Not to be called while `send` is under way."""
         try:
             made = self._make_topics({record.topic for record in found} - self._known)
             self._transact(found, offset, group)
@@ -167,7 +168,9 @@ class Mail:
         producer = self._producer
         producer.begin_transaction()
         for record in found:
-            producer.produce(record.topic, record.value, record.key, headers=list(record.headers))
+            producer.produce(
+                record.topic, record.value, record.key, partition=record.partition, headers=list(record.headers)
+            )
         if offset is not None:
             producer.send_offsets_to_transaction([offset], group, _TIMEOUT)
         producer.commit_transaction(_TIMEOUT)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from collector.api import ExporterConfig, RetryConfig, Signal, SystemClock
 from collector.delivery.dead_letters import CountedDrops
@@ -121,6 +121,13 @@ async def eventually(condition: Callable[[], bool], limit: float = 30.0) -> None
 
 async def until_committed(address: str, group: str, topic: str, offset: int, partition: int = 0) -> None:
     """Wait until a group has delivered everything up to `offset`."""
+
+    def is_there() -> bool:
+        try:
+            return committed(address, group, topic, partition) == (offset, "")
+        except KafkaException:  # the coordinator of a new broker is not there yet
+            return False
+
     async with asyncio.timeout(30):
-        while (await asyncio.to_thread(committed, address, group, topic, partition)) != (offset, ""):
+        while not await asyncio.to_thread(is_there):
             pass
