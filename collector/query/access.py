@@ -1,15 +1,44 @@
-"""Who may ask: users with passwords, and web pages of other origins."""
+"""Who may ask: users with passwords, and the web pages that an operator allows."""
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from collector.query.config import ClickHouseServerConfig
 from collector.query.failure import Failure
 from collector.query.request import Request
 
 Header = tuple[bytes, bytes]
+
+
+def check_page(config: ClickHouseServerConfig, request: Request, *, local: bool) -> None:
+    """Raise `Failure` for what a web page sends that was not allowed to.
+
+    A browser sends for any page, wherever it is from, and names its origin. A page whose own host name is made to
+    lead here (DNS rebinding) has no other origin, but shows that name: a `local` server, which only programs of its
+    machine reach, knows none but `localhost`. With users there is no need to look: such a page has no password.
+    """
+    origin = request.headers.get("origin", "")
+    if origin and not _allows(config, origin):
+        raise Failure(497, "ACCESS_DENIED", f"pages of {origin[:100]} may not query; see cors_allowed_origins")
+    host = request.headers.get("host", "")
+    if local and not config.users and not _is_local(host):
+        raise Failure(497, "ACCESS_DENIED", f"this server is localhost, not {host[:100]}; name users to allow it")
+
+
+def _is_local(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or "localhost"
+        return name == "localhost" or name.endswith(".localhost") or bool(ip_address(name))
+    except ValueError:
+        return False
+
+
+def _allows(config: ClickHouseServerConfig, origin: str) -> bool:
+    return origin in config.cors_allowed_origins or "*" in config.cors_allowed_origins
 
 
 def authenticate(config: ClickHouseServerConfig, request: Request) -> None:
@@ -31,7 +60,7 @@ def cors(config: ClickHouseServerConfig, request: Request, *, preflight: bool = 
     allowed = config.cors_allowed_origins
     if not origin or not allowed:
         return ()
-    if origin not in allowed and "*" not in allowed:
+    if not _allows(config, origin):
         return ((b"vary", b"Origin"),)
     headers = [
         (b"access-control-allow-origin", b"*" if "*" in allowed else origin.encode()),

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from collector.api import Overloaded, Rejected
 from collector.api.settings import Logger
-from collector.query.access import authenticate, cors
+from collector.query.access import authenticate, check_page, cors
 from collector.query.compression import decode_body
 from collector.query.config import ClickHouseServerConfig
 from collector.query.engine import Engine
@@ -30,10 +30,14 @@ _BODIES: Final = 2
 
 
 class ClickHouseHttp:
-    """Answers the requests of all connections. Queries run in threads of its own until `stop`."""
+    """Answers the requests of all connections. Queries run in threads of its own until `stop`.
 
-    def __init__(self, config: ClickHouseServerConfig, engine: Engine, log: Logger) -> None:
+    `local` means that only programs of this machine reach it.
+    """
+
+    def __init__(self, config: ClickHouseServerConfig, engine: Engine, log: Logger, *, local: bool) -> None:
         self._config = config
+        self._local = local
         self._engine = engine
         self._log = log
         self._jobs = Jobs(config.max_concurrent_queries, config.timeout)
@@ -77,6 +81,7 @@ class ClickHouseHttp:
 
     async def _exchange(self, request: Request, receive: Receive, send: Send) -> None:
         """Run a query and send its result, while somebody waits for it."""
+        check_page(self._config, request, local=self._local)
         authenticate(self._config, request)
         with self._admission.lease() as lease:
             body = await read_body(receive, lease, self._config.max_body_size, self._config.timeout)

@@ -39,16 +39,17 @@ class ClickHouseServer:
         """Where queries are answered."""
         if self._server is None:
             return {}
-        host = self._config.endpoint.rpartition(":")[0]
+        host = self._config.endpoint.rpartition(":")[0] or "localhost"
         return {"ClickHouse over HTTP": f"http://{host}:{self._server.port}"}
 
     async def start(self) -> None:
         load_engine()
-        self._app = ClickHouseHttp(self._config, self._engine, self._settings.log)
         bound = bind(self._config.endpoint)
+        local = ip_address(bound.getsockname()[0]).is_loopback
+        self._app = ClickHouseHttp(self._config, self._engine, self._settings.log, local=local)
         self._server = HttpServer(cast("ASGI3Application", self._app), [bound], timeout_keep_alive=_KEEP_ALIVE)
         await self._server.start()
-        if not self._config.users and not ip_address(bound.getsockname()[0]).is_loopback:
+        if not local and not self._config.users:
             self._settings.log.warning(
                 "everybody who reaches this address may query; name users, or listen on localhost",
                 endpoint=self._config.endpoint,

@@ -244,6 +244,30 @@ async def test_without_users_there_is_one_without_a_password(serve, user, expect
 
 
 @pytest.mark.parametrize(
+    ("headers", "config", "expected"),
+    [
+        pytest.param({"host": "127.0.0.1:8123"}, {}, (200, None), id="address"),
+        pytest.param({"host": "[::1]:8123"}, {}, (200, None), id="address of version 6"),
+        pytest.param({"host": "[::1]"}, {}, (200, None), id="address of version 6, no port"),
+        pytest.param({"host": "LOCALHOST"}, {}, (200, None), id="no port"),
+        pytest.param({"host": "app.localhost:8123"}, {}, (200, None), id="below localhost"),
+        pytest.param({"host": "localhost.evil.example:8123"}, {}, (403, "497"), id="a name like localhost"),
+        pytest.param({"host": "[::1"}, {}, (403, "497"), id="unreadable"),
+        pytest.param({"host": "evil.example:8123"}, {}, (403, "497"), id="rebound name"),
+        pytest.param({"host": "evil.example"}, {"endpoint": ":0"}, (200, None), id="not on loopback"),
+        pytest.param({"host": "db.example", "x-clickhouse-user": "other"}, {"users": USERS}, (200, None), id="users"),
+        pytest.param({"origin": "https://evil.example"}, {}, (403, "497"), id="page"),
+        pytest.param({"origin": "null"}, {}, (403, "497"), id="page of a file"),
+        pytest.param({"origin": "http://localhost:8123"}, {}, (403, "497"), id="page of this machine"),
+    ],
+)
+async def test_no_web_page_asks_that_was_not_allowed_to(serve, headers, config, expected):
+    served = await serve(**config)
+
+    assert told(await served.ask("SELECT 1", headers=headers)) == expected
+
+
+@pytest.mark.parametrize(
     ("config", "warnings"),
     [
         pytest.param({"endpoint": "localhost:0"}, 0, id="loopback"),
