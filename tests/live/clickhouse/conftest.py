@@ -1,6 +1,7 @@
 """ClickHouse in both of its forms, each test with a database of its own, and what is stored there read cell by cell."""
 
 import asyncio
+import json
 import math
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -72,7 +73,8 @@ def _plain(value):
 
 
 def in_order(rows):
-    return sorted(rows, key=lambda row: repr(sorted(row.items())))
+    """Sort rows by all that they hold; the order of keys in a map does not matter."""
+    return sorted(rows, key=lambda row: json.dumps(row, sort_keys=True))
 
 
 def _served(server):
