@@ -89,6 +89,7 @@ class Pipeline:
             return
         await self.log.open()
         self.intake.load()
+        self._cursors, self._awaited, self._runners, self._replays = [], [], [], []
         self.log.retire([sink.id for sink in self._sinks])
         for sink in self._sinks:
             self._connect(sink)

@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Awaitable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -103,24 +104,33 @@ class DiskLog:
 
     async def open(self) -> None:
         self._threads = {name: ThreadPoolExecutor(1, f"log-{name}") for name in ("write", "read", "place")}
-        self._lock = await asyncio.to_thread(recovery.take, self._directory)
+        if self._lock < 0:
+            self._lock = await asyncio.to_thread(recovery.take, self._directory)
         try:
             found = await asyncio.to_thread(recovery.recover, self._directory, self.settings.log)
             taken = await asyncio.to_thread(recall, self._directory, found.segments, self._since())
         except OSError as error:
-            os.close(self._lock)
-            self._lock = -1
             raise Fatal(f"the log in {self._directory} cannot be read: {error}") from error
         for each in taken:
             self._digests.add(each)
         found.leap()
+        self._cursors, self._shelves, self._unborn = Cursors(), [], []
         self.id = found.log_id.hex()
         self._segments, self.end, self.total = found.segments, found.end, found.total
+        for path in self._directory.glob(f"*{PLACE}"):
+            with suppress(BadPlace, OSError):
+                self._catch_up(PlaceFile(path, sync=False).load() or Place())
         self._writer = Writer(self._directory, found.log_id, self._config)
         for kind, count in (("torn", int(found.torn > 0)), ("segment", found.damaged)):
             self.settings.metrics.add(catalogue.OTTERY_LOG_DAMAGE, count, pipeline=self.settings.id, kind=kind)
         self._measure()
         self._report(State.OK)
+
+    def _catch_up(self, place: Place) -> None:
+        """Go on where a cursor has been, also where the disk lost what was there."""
+        self.end = max(self.end, place.next)
+        if place.taken.items > self.total.items:
+            self.total = place.taken
 
     def retire(self, names: Collection[str]) -> None:
         files = {file_name(name) for name in names}
@@ -159,9 +169,6 @@ class DiskLog:
         if place is None:
             place = Place(next=self.end, origin=self.total, taken=self.total)
             self._unborn.append((file, place.to_json()))
-        self.end = max(self.end, place.next)
-        if place.taken.items > self.total.items:
-            self.total = place.taken
         shelf = DiskShelf(self, name, file, self._threads["place"])
         shelf.written = place.oldest()
         cursor = LogCursor(name, bounds, shelf, place)
@@ -241,6 +248,10 @@ class DiskLog:
             written = job.result()
         except OSError as error:
             self._failed(group, error)
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, and the log must go on
+            self.settings.log.error("a fault of the log", pipeline=self.settings.id, error=repr(error))
+            for waiting in group:
+                waiting.fail(error)
         else:
             self._keep(group, written)
         self._commit()

@@ -146,6 +146,24 @@ async def test_a_log_that_cannot_be_opened_ends_the_start_in_words(world):
         await run.service.run(run.config, lambda _: None)
 
 
+async def test_a_log_whose_cursor_cannot_be_read_is_opened_again_by_the_same_process(world, monkeypatch):
+    config = world.config("sink")
+    run = _Run(config)
+    pipeline = build.Builder(config, run.service._around).build().pipelines["traces"]
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.read_bytes", _denied)
+        with pytest.raises(PermissionError):
+            await pipeline.open()
+    await pipeline.open()
+    await pipeline.consume(sample_batch(Signal.TRACES, 3))
+    assert [account.in_flight for account in pipeline.accounts()] == [3]
+    await pipeline.shut()
+
+
+def _denied(_path):
+    raise PermissionError(13, "Permission denied")
+
+
 async def test_one_more_request_than_the_default_queue_is_kept_on_disk(world):
     async with world.running(world.config("sink")) as run:
         world.sinks["sink"].open.clear()

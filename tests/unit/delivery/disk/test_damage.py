@@ -232,6 +232,19 @@ async def test_the_log_finds_out_by_itself_that_the_disk_takes_data_again(place,
                 await asyncio.sleep(0.001)
 
 
+async def test_a_fault_of_the_writer_is_told_to_those_who_wait_and_ends_nothing(place, monkeypatch):
+    def faulty(*_args):
+        raise ValueError("a bug")
+
+    async with place.log() as (log, cursor):
+        with monkeypatch.context() as patch:
+            patch.setattr(writer, "_write", faulty)
+            with pytest.raises(ValueError, match="a bug"):
+                await log.append(_batch(1))
+        await log.append(_batch(2))
+        assert (cursor.undelivered, len((await cursor.take(Limits())).records)) == (2, 1)
+
+
 async def test_a_batch_that_cannot_be_encoded_costs_no_other(place):
     class _Broken:
         def encode(self, signal, columns):
