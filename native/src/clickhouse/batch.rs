@@ -94,10 +94,7 @@ fn block<P: Part + Default, const TABLES: usize>(
 }
 
 fn read<'a, I: Items<'a>>(cx: &mut Context<'a>, requests: &[&'a [u8]], items: &mut I) -> Result<()> {
-    requests
-        .iter()
-        .enumerate()
-        .try_for_each(|(index, bytes)| request(cx, bytes, items).map_err(|fault| (index, fault)))
+    requests.iter().enumerate().try_for_each(|(index, bytes)| request(cx, bytes, items).map_err(|fault| (index, fault)))
 }
 
 /// Reads once where there is one day, and again where there turn out to be more.

@@ -25,7 +25,10 @@ pub struct Days<P> {
 enum Plan {
     Guess(BTreeSet<u64>),
     /// First and last day of each part.
-    Known { spans: Vec<(u64, u64)>, current: usize },
+    Known {
+        spans: Vec<(u64, u64)>,
+        current: usize,
+    },
 }
 
 impl<P> Default for Days<P> {

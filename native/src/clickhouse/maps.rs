@@ -1,5 +1,6 @@
 //! Map columns: those of every row, and those that rows share with their resource or scope.
 
+use super::order::KeyOrder;
 use super::strings::{Dictionary, NONE, Strings, low_prefix};
 use super::table::numbers;
 use crate::value::{Any, Attribute};
@@ -11,7 +12,7 @@ pub struct Maps {
     keys: Dictionary,
     key_rows: Vec<u32>,
     values: Strings,
-    order: Vec<u32>,
+    order: KeyOrder,
     scratch: String,
 }
 
@@ -28,13 +29,9 @@ impl Maps {
     /// Appends one map.
     #[inline]
     pub fn push(&mut self, list: &[Attribute<'_>]) {
-        let mut before = NONE;
-        by_key(list, &mut self.order);
-        for position in &self.order {
-            let attribute = &list[*position as usize];
-            before = self.keys.number(before, attribute.key.as_bytes());
-            self.key_rows.push(before);
-            self.values.push_any(attribute.value.as_ref(), &mut self.scratch);
+        for (key, position) in self.order.sorted(list, &mut self.keys) {
+            self.key_rows.push(key);
+            self.values.push_any(list[position].value.as_ref(), &mut self.scratch);
         }
         self.ends.push(self.key_rows.len() as u64);
     }
@@ -55,7 +52,7 @@ pub struct SharedMaps {
     key_rows: Vec<u32>,
     values: Dictionary,
     value_rows: Vec<u32>,
-    order: Vec<u32>,
+    order: KeyOrder,
     text: String,
 }
 
@@ -65,13 +62,10 @@ pub const SHARED_MAP: &str = "Map(LowCardinality(String), LowCardinality(String)
 impl SharedMaps {
     /// Appends a list, numbered from 0.
     pub fn push(&mut self, list: &[Attribute<'_>]) {
-        let (mut key, mut value) = (NONE, NONE);
-        by_key(list, &mut self.order);
-        for position in &self.order {
-            let attribute = &list[*position as usize];
-            key = self.keys.number(key, attribute.key.as_bytes());
+        let mut value = NONE;
+        for (key, position) in self.order.sorted(list, &mut self.keys) {
             self.key_rows.push(key);
-            value = self.values.number(value, text(attribute.value.as_ref(), &mut self.text));
+            value = self.values.number(value, text(list[position].value.as_ref(), &mut self.text));
             self.value_rows.push(value);
         }
         self.ends.push(self.key_rows.len());
@@ -105,17 +99,6 @@ impl SharedMaps {
             (0..count).for_each(|_| repeated.extend_from_slice(one));
         }
         repeated
-    }
-}
-
-/// Makes `order` the positions of attributes, sorted by key: ClickHouse compares, groups and hashes maps in the order
-/// they are written in, so equal attributes that came in another order would be another series.
-#[inline]
-fn by_key(list: &[Attribute<'_>], order: &mut Vec<u32>) {
-    order.clear();
-    order.extend(0..list.len() as u32);
-    if !list.is_sorted_by_key(|attribute| attribute.key) {
-        order.sort_by_key(|position| list[*position as usize].key);
     }
 }
 

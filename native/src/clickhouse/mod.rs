@@ -7,6 +7,7 @@ pub mod compress;
 pub mod days;
 pub mod logs;
 pub mod maps;
+pub mod order;
 pub mod points;
 #[cfg(feature = "python")]
 pub mod python;

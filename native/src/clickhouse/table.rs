@@ -119,22 +119,24 @@ pub struct Block {
     pub bytes: Vec<u8>,
 }
 
-/// Writes the columns of `layout` that are known.
+/// Writes the columns of `layout` that are known, which are far fewer than 128: their number is one byte.
 pub fn write<P: Part>(part: &P, shared: &Shared, layout: &Layout) -> Block {
-    let mut data = Vec::new();
+    let mut bytes = Vec::with_capacity(4096 + part.rows() * BYTES_A_ROW);
+    bytes.push(0);
+    varint(&mut bytes, part.rows());
     let mut columns = Vec::new();
     for (name, target) in layout {
-        let mut column = Column { out: &mut data, name, target };
+        let mut column = Column { out: &mut bytes, name, target };
         if part.column(name, &mut column) || shared.column(name, part.runs(), &mut column) {
             columns.push(name.clone());
         }
     }
-    let mut bytes = Vec::with_capacity(data.len() + 20);
-    varint(&mut bytes, columns.len());
-    varint(&mut bytes, part.rows());
-    bytes.extend_from_slice(&data);
+    bytes[0] = columns.len() as u8;
     Block { columns, bytes }
 }
+
+/// What most rows take, so that the block grows rarely.
+const BYTES_A_ROW: usize = 384;
 
 /// Which resource, scope and metric rows have.
 #[derive(Default)]

@@ -49,7 +49,7 @@ def _compare(stores, signal, requests):
 @given(drawn=st.data())
 @settings(max_examples=1, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 def test_both_ways_store_the_same_rows_of_any_requests(stores, native, signal, drawn):
-    drawn_messages = drawn.draw(st.lists(messages(signal), min_size=16, max_size=16))
+    drawn_messages = drawn.draw(st.lists(messages(signal), min_size=4, max_size=4))
     _compare(stores, signal, [message.SerializeToString() for message in drawn_messages])
 
 
