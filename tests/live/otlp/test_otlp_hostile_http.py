@@ -293,7 +293,7 @@ async def test_content_that_is_no_request_is_400_and_its_connection_goes_on(otlp
     ],
 )
 async def test_a_client_that_stops_sending_is_given_up(start_otlp, sent, status):
-    limits = {"read_header_timeout": "200ms", "read_timeout": "300ms", "idle_timeout": "1s"}
+    limits = {"read_header_timeout": "500ms", "read_timeout": "600ms", "idle_timeout": "1s"}
     async with start_otlp(http=limits) as otlp, served_beside(otlp), raw(otlp) as client:
         await client.send(sent)
         answer = await client.answer()
@@ -304,12 +304,12 @@ async def test_a_client_that_stops_sending_is_given_up(start_otlp, sent, status)
 async def trickle(client, data):
     for number in range(len(data)):
         await client.send(data[number : number + 1])
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.03)
 
 
 @pytest.mark.parametrize("sent", [head() + bytes(50), post(bytes(1000))], ids=["head", "body"])
 async def test_a_client_that_sends_byte_by_byte_is_given_up_all_the_same(start_otlp, sent):
-    limits = {"read_header_timeout": "300ms", "read_timeout": "400ms"}
+    limits = {"read_header_timeout": "600ms", "read_timeout": "700ms"}
     skip = sent.index(b"\r\n\r\n") + 4 if sent.endswith(bytes(1000)) else 0
     async with start_otlp(http=limits) as otlp, served_beside(otlp), raw(otlp) as client:
         await client.send(sent[:skip])
