@@ -10,9 +10,16 @@ PYTHON_VERSION ?= 3.11
 PYTEST_ARGS ?=
 RUN_ARGS ?=
 CARGO := $(shell command -v cargo 2>/dev/null)
-NATIVE_SOURCES := $(wildcard native/Cargo.toml native/pyproject.toml native/src/*.rs native/src/*/*.rs)
+NATIVE_SOURCES := $(wildcard native/Cargo.toml native/pyproject.toml native/*.pyi native/src/*.rs native/src/*/*.rs)
+CARGO_NATIVE := $(CARGO) --quiet
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ_SECONDS ?= 6
+# What cargo-fuzz passes too, but for the sanitizer, which wants a nightly compiler.
+FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing
 
-.PHONY: help run test lint fmt type bench soak proto clean setup lock wheel-test native kafka java
+.PHONY: help run test lint fmt type bench soak proto clean setup lock wheel-test native native-test native-lint fuzz valgrind kafka java
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -44,10 +51,34 @@ setup: $(VENV)/.ready $(VENV)/.native ## make the environment
 native: ## build the compiled codec again
 	@rm -f $(VENV)/.native && $(MAKE) --no-print-directory $(VENV)/.native
 
+ifneq ($(CARGO),)
+native-test: ## run the tests of the compiled codec that need no Python
+	@cd native && $(CARGO_NATIVE) test --no-default-features
+
+native-lint: ## check style and format of the compiled codec
+	@cd native && $(CARGO) fmt --check
+	@cd native && $(CARGO_NATIVE) clippy --all-targets -- -D warnings
+
+fuzz: ## feed the compiled codec with mutated requests (FUZZ_SECONDS=6 for each of four targets)
+	@cd native/fuzz && RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO_NATIVE) build --release --target-dir target --target $(HOST)
+	@cd native/fuzz && for target in traces metrics logs json; do \
+		mkdir -p target/found/$$target && echo "fuzzing $$target" && \
+		target/$(HOST)/release/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
+			-artifact_prefix=target/found/ target/found/$$target corpus/$$target; done
+
+valgrind: ## run the tests of the compiled codec that need no Python under valgrind
+	@cd native && $(CARGO_NATIVE) test --no-default-features --lib \
+		--config "target.'cfg(all())'.runner = 'valgrind --quiet --error-exitcode=1 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite'" \
+		-- --skip census --test-threads=1
+else
+native-test native-lint fuzz valgrind:
+	@echo 'ottery: no cargo, leaving out $@'
+endif
+
 run: setup ## start Ottery (RUN_ARGS="--config my.yaml")
 	@exec $(BIN)/ottery run $(RUN_ARGS)
 
-test: setup java ## run every test
+test: setup java native-test ## run every test
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 java:
@@ -56,7 +87,7 @@ java:
 kafka: setup java ## start a Kafka broker on localhost:9092 to try things with
 	@exec $(BIN)/python -m tests.live.kafka.broker
 
-lint: setup ## check style and format
+lint: setup native-lint ## check style and format
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
@@ -91,4 +122,4 @@ wheel-test: setup ## run the unit tests against the built wheel, from another di
 	@cd build/wheel-test/run && ../venv/bin/python -m pytest -q tests/unit -p no:cacheprovider
 
 clean: ## remove everything that was built
-	@rm -rf $(VENV) .uv build dist data .mypy_cache .pytest_cache .ruff_cache .hypothesis native/target
+	@rm -rf $(VENV) .uv build dist data .mypy_cache .pytest_cache .ruff_cache .hypothesis native/target native/fuzz/target

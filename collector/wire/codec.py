@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, TypedDict, cast, runtime_checkable
 
 from collector.api import Batch, Context, Fatal, Signal
 from collector.wire.types import Limits, Scan, Twin
@@ -18,7 +18,25 @@ from collector.wire.types import Limits, Scan, Twin
 if TYPE_CHECKING:
     import pyarrow as pa
 
+NATIVE_VERSION = "0.1.0"
+"""The version of `ottery-native` that speaks the interface of this one."""
+
 _TWINS = {"native": "ottery_native", "python": "collector.wire._python"}
+
+
+@runtime_checkable
+class Built(Protocol):
+    """A twin that was compiled."""
+
+    def build_info(self) -> BuildInfo:
+        """Return what was built, and how."""
+
+
+class BuildInfo(TypedDict):
+    """Version of the distribution, and whether it is a debug build, which is many times slower."""
+
+    version: str
+    debug: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +86,11 @@ class WireCodec:
 
 
 def load_twin(name: str) -> Twin:
-    """Return the twin called `native` or `python`. Raises ImportError where it is not installed."""
-    return cast("Twin", import_module(_TWINS[name]))
+    """Return the twin called `native` or `python`. Raises ImportError where it is not installed, or does not fit."""
+    module = import_module(_TWINS[name])
+    if isinstance(module, Built) and (got := module.build_info()["version"]) != NATIVE_VERSION:
+        raise ImportError(f"ottery-native {got} does not fit this Ottery, which needs {NATIVE_VERSION}")
+    return cast("Twin", module)
 
 
 @cache

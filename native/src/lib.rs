@@ -14,6 +14,7 @@ pub mod json;
 pub mod logs;
 pub mod metrics;
 pub mod points;
+pub mod properties;
 #[cfg(feature = "python")]
 pub mod python;
 pub mod render;

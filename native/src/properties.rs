@@ -1,0 +1,87 @@
+//! What holds for any bytes at all: checked by the fuzz targets, and on their corpus by the tests.
+
+use crate::context::Limits;
+use crate::decode::{Signal, decode, scan};
+use crate::encode::encode;
+use crate::json::{to_json, to_proto};
+
+/// Every signal.
+pub const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
+
+/// A request is refused by all doors or by none, and what is read of it stays the same when it is written and read.
+///
+/// # Panics
+/// If that does not hold.
+pub fn protobuf(signal: Signal, request: &[u8]) {
+    let scanned = scan(signal, request, Limits::default());
+    let decoded = decode(signal, &[request], Limits::default());
+    let (Ok(counts), Ok((columns, same))) = (&scanned, &decoded) else {
+        assert!(scanned.is_err() && decoded.is_err(), "one door refuses what another takes");
+        return;
+    };
+    assert_eq!((counts, counts.items), (same, columns.num_rows()));
+    let written = encode(signal, columns).expect("columns that were read can be written");
+    let (again, _) = decode(signal, &[&written], Limits::default()).expect("what was written can be read");
+    assert_eq!(written, encode(signal, &again).expect("as before"), "writing is not stable");
+    let document = to_json(signal, request).expect("a request that is accepted has JSON");
+    to_proto(signal, &document, Limits::default().depth).expect("JSON that was written can be read");
+    let document = to_json(signal, &written).expect("as before");
+    if document.windows(3).any(|text| text == b"NaN") {
+        return; // which of many NaNs it was, JSON does not tell
+    }
+    let read = to_proto(signal, &document, Limits::default().depth).expect("as before");
+    let (third, _) = decode(signal, &[&read], Limits::default()).expect("as before");
+    assert_eq!(written, encode(signal, &third).expect("as before"), "JSON does not keep everything");
+}
+
+/// A JSON document is refused, or becomes a request whose JSON says the same.
+///
+/// # Panics
+/// If that does not hold.
+pub fn json(document: &[u8]) {
+    let depth = Limits::default().depth;
+    for signal in SIGNALS {
+        let Ok(request) = to_proto(signal, document, depth) else { continue };
+        let written = to_json(signal, &request).expect("a request that was made is well-formed");
+        assert_eq!(request, to_proto(signal, &written, depth).expect("JSON that was written can be read"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::{json, protobuf};
+    use crate::decode::Signal;
+
+    /// Hands every file of a fuzz target's corpus to `check`, whole, cut short and with one byte changed.
+    fn on_corpus(target: &str, check: impl Fn(&[u8])) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+        let mut files = 0;
+        for entry in fs::read_dir(folder).expect("the corpus is committed") {
+            let mut bytes = fs::read(entry.expect("a file").path()).expect("a readable file");
+            files += 1;
+            check(&bytes);
+            for index in (0..bytes.len()).step_by(7) {
+                check(&bytes[..index]);
+                bytes[index] ^= 0x55;
+                check(&bytes);
+                bytes[index] ^= 0x55;
+            }
+        }
+        assert!(files > 10, "{files} files for {target}");
+    }
+
+    #[test]
+    fn requests_of_the_corpus_keep_the_properties() {
+        on_corpus("traces", |bytes| protobuf(Signal::Traces, bytes));
+        on_corpus("metrics", |bytes| protobuf(Signal::Metrics, bytes));
+        on_corpus("logs", |bytes| protobuf(Signal::Logs, bytes));
+    }
+
+    #[test]
+    fn documents_of_the_corpus_keep_the_properties() {
+        on_corpus("json", json);
+    }
+}
