@@ -17,6 +17,12 @@ def _no_authenticator(value: Any) -> None:
         raise ValueError("there are no authenticator extensions; use headers, or a certificate (tls.cert_file)")
 
 
+_VERSIONS = {
+    "1.2": ssl.TLSVersion.TLSv1_2,
+    "1.3": ssl.TLSVersion.TLSv1_3,
+    "": ssl.TLSVersion.MAXIMUM_SUPPORTED,
+}
+_OF_HTTP = ("insecure_skip_verify", "include_system_ca_certs_pool", "min_version", "max_version")
 Authenticator = Annotated[None, BeforeValidator(_no_authenticator)]
 
 
@@ -26,13 +32,21 @@ class ClientTls(ConfigModel):
     insecure: bool = False
     """Speak without TLS (gRPC; over HTTP the URL's scheme decides)."""
     insecure_skip_verify: bool = False
-    """Accept any certificate (HTTP only: gRPC always verifies)."""
+    """Accept any certificate (HTTP only)."""
     ca_file: Path | None = None
     """Authorities to trust, in PEM; the system's when empty."""
+    ca_pem: str | None = None
+    """The authorities themselves, instead of `ca_file`."""
+    include_system_ca_certs_pool: bool = False
+    """Trust the system's authorities beside those of `ca_file` (HTTP only)."""
     cert_file: Path | None = None
     """Our certificate chain in PEM, for mutual TLS."""
     key_file: Path | None = None
     """Our private key in PEM."""
+    min_version: Literal["", "1.2", "1.3"] = ""
+    """Lowest version of TLS; empty is 1.2 (HTTP only)."""
+    max_version: Literal["", "1.2", "1.3"] = ""
+    """Highest version of TLS; empty is the highest there is (HTTP only)."""
     server_name_override: str = ""
     """Name that the server's certificate must have, instead of the endpoint's (gRPC only)."""
 
@@ -40,6 +54,8 @@ class ClientTls(ConfigModel):
     def _complete(self) -> Self:
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("cert_file and key_file belong together")
+        if self.ca_file is not None and self.ca_pem is not None:
+            raise ValueError("ca_file and ca_pem exclude each other")
         return self
 
     @property
@@ -47,9 +63,20 @@ class ClientTls(ConfigModel):
         """The paths of all files, for messages: ssl's own do not tell which one is meant."""
         return ", ".join(str(path) for path in (self.ca_file, self.cert_file, self.key_file) if path)
 
+    def authorities(self) -> bytes | None:
+        """Return the authorities to trust in PEM, None for the system's. Raises OSError when a file cannot be read."""
+        if self.ca_file is not None:
+            return self.ca_file.read_bytes()
+        return self.ca_pem.encode() if self.ca_pem else None
+
     def context(self) -> ssl.SSLContext:
-        """Return the context of a TLS client. Raises OSError when a file cannot be read."""
-        context = ssl.create_default_context(cafile=self.ca_file)
+        """Return the context of a TLS client. Raises OSError when a file cannot be used."""
+        authorities = self.authorities()
+        context = ssl.create_default_context(cadata=authorities.decode("ascii", "replace") if authorities else None)
+        if self.include_system_ca_certs_pool:
+            context.load_default_certs()
+        context.minimum_version = _VERSIONS[self.min_version or "1.2"]
+        context.maximum_version = _VERSIONS[self.max_version]
         if self.insecure_skip_verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -91,6 +118,14 @@ class GrpcConfig(ExporterConfig):
     """Accepted for compatibility: gRPC's core sizes its buffers itself."""
     write_buffer_size: int = 0
     """Accepted for compatibility."""
+
+    @field_validator("tls")
+    @classmethod
+    def _tls_of_grpc(cls, tls: ClientTls) -> ClientTls:
+        for key in _OF_HTTP:
+            if getattr(tls, key):
+                raise ValueError(f"gRPC for Python always verifies, with TLS 1.2 or 1.3: remove {key}")
+        return tls
 
     @property
     def targets(self) -> list[str]:
@@ -151,6 +186,13 @@ class HttpConfig(ExporterConfig):
             if url.scheme not in ("http", "https") or not url.hostname:
                 raise ValueError(f"a URL such as https://collector:4318 was expected, not {part.strip()!r}")
         return value
+
+    @field_validator("tls")
+    @classmethod
+    def _tls_of_http(cls, tls: ClientTls) -> ClientTls:
+        if tls.server_name_override:
+            raise ValueError("HTTP verifies the name in the endpoint: remove server_name_override")
+        return tls
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:

@@ -45,12 +45,11 @@ class GrpcExporter:
     def _credentials(self) -> grpc.ChannelCredentials:
         tls = self._config.tls
         try:
-            ca, key, chain = (
-                path.read_bytes() if path else None for path in (tls.ca_file, tls.key_file, tls.cert_file)
-            )
+            key, chain = (path.read_bytes() if path else None for path in (tls.key_file, tls.cert_file))
+            authorities = tls.authorities()
         except OSError as error:
             raise Fatal(f"tls: {error}") from error
-        return grpc.ssl_channel_credentials(ca, key, chain)
+        return grpc.ssl_channel_credentials(authorities, key, chain)
 
     def _channel(self, target: str, credentials: grpc.ChannelCredentials | None) -> Channel:
         config = self._config

@@ -231,11 +231,12 @@ def server_context(authority, *, clients=False):
 async def test_the_server_is_verified(tmp_path):
     authority = Authority(tmp_path)
     async with running(GrpcSink(server_context(authority))) as sink:
-        async with exporting(GRPC, endpoint=sink.endpoint, tls={"ca_file": str(authority.ca)}) as exporter:
-            await push(exporter, sample_batch(Signal.TRACES))
+        for tls in ({"ca_file": str(authority.ca)}, {"ca_pem": authority.ca.read_text()}):
+            async with exporting(GRPC, endpoint=sink.endpoint, tls=tls) as exporter:
+                await push(exporter, sample_batch(Signal.TRACES))
         async with exporting(GRPC, endpoint=sink.endpoint) as exporter:
             assert type(await failure(exporter, sample_batch(Signal.TRACES))) is Retryable
-        assert len(sink.calls) == 1
+        assert len(sink.calls) == 2
 
 
 async def test_the_exporter_shows_its_certificate(tmp_path):

@@ -258,12 +258,24 @@ def server_context(authority, *, clients=False):
 async def test_the_server_is_verified_unless_that_is_switched_off(tmp_path):
     authority = Authority(tmp_path)
     async with running(HttpSink(server_context(authority))) as sink:
-        for tls in ({"ca_file": str(authority.ca)}, {"insecure_skip_verify": True}):
+        good = [{"ca_file": str(authority.ca)}, {"ca_pem": authority.ca.read_text()}, {"insecure_skip_verify": True}]
+        for tls in good:
             async with exporting(HTTP, endpoint=sink.endpoint, tls=tls) as exporter:
                 await push(exporter, sample_batch(Signal.TRACES))
         async with exporting(HTTP, endpoint=sink.endpoint) as exporter:
             assert type(await failure(exporter, sample_batch(Signal.TRACES))) is Retryable
-        assert len(sink.calls) == 2
+        assert len(sink.calls) == 3
+
+
+async def test_versions_of_tls_can_be_bounded(tmp_path):
+    authority = Authority(tmp_path)
+    context = server_context(authority)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    async with running(HttpSink(context)) as sink:
+        for version, error in (("1.2", type(None)), ("1.3", Retryable)):
+            tls = {"ca_file": str(authority.ca), "min_version": version}
+            async with exporting(HTTP, endpoint=sink.endpoint, tls=tls) as exporter:
+                assert type(await failure(exporter, sample_batch(Signal.TRACES))) is error
 
 
 async def test_the_exporter_shows_its_certificate(tmp_path):

@@ -60,6 +60,24 @@ def test_a_signal_may_have_nowhere_to_go():
             "cert_file and key_file belong together",
             id="half a certificate",
         ),
+        pytest.param(
+            GrpcConfig,
+            {"endpoint": "a:1", "tls": {"insecure_skip_verify": True}},
+            "gRPC for Python always verifies, with TLS 1.2 or 1.3: remove insecure_skip_verify",
+            id="gRPC without verification",
+        ),
+        pytest.param(
+            HttpConfig,
+            {"endpoint": "http://a:1", "tls": {"server_name_override": "b"}},
+            "HTTP verifies the name in the endpoint: remove server_name_override",
+            id="HTTP with another name",
+        ),
+        pytest.param(
+            HttpConfig,
+            {"endpoint": "http://a:1", "tls": {"ca_file": "a.pem", "ca_pem": "b"}},
+            "ca_file and ca_pem exclude each other",
+            id="two authorities",
+        ),
     ],
 )
 def test_what_cannot_work_is_an_error_that_says_so(model, block, words):
