@@ -54,6 +54,13 @@ class RetryConfig(ConfigModel):
     """Give up after this long; 0 (the default here, unlike the OpenTelemetry Collector's 300s) never gives up."""
 
 
+class PartitionConfig(ConfigModel):
+    """`sending_queue.batch.partition`: what is never pushed together."""
+
+    metadata_keys: tuple[str, ...] = ()
+    """Client metadata: requests that differ in one of these keys are kept apart."""
+
+
 class BatchConfig(ConfigModel):
     """`sending_queue.batch`: how much is gathered before a push."""
 
@@ -65,6 +72,7 @@ class BatchConfig(ConfigModel):
     """Never push more at once; 0 is no limit."""
     sizer: Literal["items", "bytes"] = "items"
     """What `min_size` and `max_size` count."""
+    partition: PartitionConfig = PartitionConfig()
 
 
 class QueueConfig(ConfigModel):
@@ -92,3 +100,9 @@ class ExporterConfig(ConfigModel):
     """Longest time for one attempt."""
     sending_queue: QueueConfig = QueueConfig()
     retry_on_failure: RetryConfig = RetryConfig()
+
+    @property
+    def parting_keys(self) -> frozenset[str]:
+        """Client metadata, lower-case, in which requests that are pushed together do not differ."""
+        batch = self.sending_queue.batch
+        return frozenset(key.lower() for key in batch.partition.metadata_keys) if batch else frozenset()

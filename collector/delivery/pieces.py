@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from collector.api import Batch, Delivery
+from collector.api import Batch, Context, Delivery
 from collector.delivery.log import Portion, Record
 
 
@@ -48,14 +48,17 @@ class Piece:
         return replace(self, offset=self.offset + start, length=end - start)
 
 
-def pieces(portion: Portion, log_id: str, pipeline: str = "") -> Iterator[Piece]:
+def pieces(
+    portion: Portion, log_id: str, pipeline: str = "", parting_keys: frozenset[str] = frozenset()
+) -> Iterator[Piece]:
     """Yield what is unsettled of a portion with its records, in pieces of at most `cut` rows.
 
+    Records whose client metadata differs in one of `parting_keys` are kept apart.
     A record that can be asked for again is a piece of its own, and its token says where it came from and not where
     it lies in the log: its source may give it to another log the next time.
     """
     before = 0
-    for records in _together(portion.records):
+    for records in _together(portion.records, parting_keys):
         batch = Batch.join([record.batch for record in records])
         if origin := batch.context.origin:
             token = f"{pipeline}:{origin}"
@@ -65,13 +68,17 @@ def pieces(portion: Portion, log_id: str, pipeline: str = "") -> Iterator[Piece]
         before += batch.items
 
 
-def _together(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+def _together(records: Sequence[Record], keys: frozenset[str]) -> Iterator[Sequence[Record]]:
     """Yield the records that travel as one batch."""
     start = 0
     for index in range(1, len(records) + 1):
-        if index == len(records) or records[index].batch.context.origin or records[start].batch.context.origin:
+        if index == len(records) or _apart(records[start].batch.context, records[index].batch.context, keys):
             yield records[start:index]
             start = index
+
+
+def _apart(one: Context, other: Context, keys: frozenset[str]) -> bool:
+    return bool(one.origin or other.origin) or any(one.metadata.get(key) != other.metadata.get(key) for key in keys)
 
 
 def _token(portion: Portion, records: Sequence[Record], log_id: str, items: int) -> str:

@@ -132,7 +132,7 @@ class Runner:
     async def _deliver(self, portion: Portion) -> None:
         task, size = _Task(portion), portion.tally.size
         try:
-            for piece in pieces(portion, self.route.log_id, self.route.pipeline):
+            for piece in pieces(portion, self.route.log_id, self.route.pipeline, self._config.parting_keys):
                 await self._send(task, piece)
             self.cursor.done(portion)
             self._gauge_queue()

@@ -34,5 +34,6 @@ def _destinations(graph: Graph) -> Iterator[tuple[str, str]]:
     for directory in directories:
         yield "log", directory or "in memory: a restart loses what is not delivered (docs/delivery.md)"
     for name, config in graph.config.exporters.items():
-        where = getattr(config, "endpoint", None) or getattr(config, "path", None) or "this terminal"
+        where = getattr(config, "endpoint", None) or getattr(config, "path", None)
+        where = where or ", ".join(getattr(config, "brokers", ())) or "this terminal"
         yield f"{name} exporter", str(where)

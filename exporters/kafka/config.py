@@ -125,6 +125,13 @@ class KafkaConfig(ExporterConfig, ClientConfig):
             *([f"{signal}.message_key_from_metadata_key"] if self.of(signal).message_key_from_metadata_key else []),
         ]
 
+    @property
+    def parting_keys(self) -> frozenset[str]:
+        """Client metadata that decides about topic, key or headers, beside what the user names."""
+        blocks = [self.of(signal) for signal in Signal]
+        keys = [key for each in blocks for key in (each.topic_from_metadata_key, each.message_key_from_metadata_key)]
+        return super().parting_keys | {key.lower() for key in (*keys, *self.include_metadata_keys) if key}
+
     def of(self, signal: Signal) -> SignalConfig:
         """Return the block of a signal."""
         block: SignalConfig = getattr(self, signal.value)

@@ -50,6 +50,22 @@ async def test_pieces_of_rows_with_an_origin_are_named_by_it_and_never_joined(ba
     assert [(piece.token, piece.offset, piece.length) for piece in pieces(portion, "log", "p")] == expected
 
 
+async def test_clients_that_differ_in_a_key_are_kept_apart():
+    def of(tenant):
+        sample = sample_batch(Signal.TRACES, 1)
+        context = Context(metadata={"tenant": (tenant,), "user-agent": (f"agent of {tenant}",)})
+        return Batch(sample.signal, sample.codec, requests=sample.requests, items=1, context=context)
+
+    portion = await _portion(*map(of, "aabba"))
+    apart = pieces(portion, "log", "p", frozenset({"tenant"}))
+    assert [(piece.token, piece.batch.context.metadata["tenant"], piece.length) for piece in apart] == [
+        ("log:0-1", ("a",), 2),
+        ("log:2-3", ("b",), 2),
+        ("log:4-4", ("a",), 1),
+    ]
+    assert [piece.length for piece in pieces(portion, "log", "p")] == [5]
+
+
 async def test_a_log_that_forgets_has_taken_such_rows_only_when_every_exporter_has_them():
     exporters = [RecordingExporter(), RecordingExporter()]
     exporters[1].open.clear()

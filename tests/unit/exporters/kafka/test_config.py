@@ -131,3 +131,15 @@ def test_what_cannot_be_meant_is_refused_in_words(config, message):
 def test_topics_are_those_of_contrib():
     config = KafkaConfig.model_validate({"logs": {"topic": "mine"}})
     assert [config.topic(signal) for signal in Signal] == ["otlp_spans", "otlp_metrics", "mine"]
+
+
+def test_metadata_that_decides_about_topic_key_or_headers_keeps_requests_apart():
+    config = KafkaConfig.model_validate(
+        {
+            "traces": {"topic_from_metadata_key": "X-Tenant"},
+            "logs": {"message_key_from_metadata_key": "user"},
+            "include_metadata_keys": ["Plan"],
+            "sending_queue": {"batch": {"partition": {"metadata_keys": ["Region"]}}},
+        }
+    )
+    assert config.parting_keys == {"x-tenant", "user", "plan", "region"}
