@@ -79,7 +79,7 @@ run: setup ## start Ottery (RUN_ARGS="--config my.yaml")
 	@exec $(BIN)/ottery run $(RUN_ARGS)
 
 test: setup java native-test ## run every test
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@OTTERY_REQUIRE_NATIVE=$(if $(CARGO),1) $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 java:
 	@tests/live/kafka/install-java
