@@ -10,7 +10,7 @@ from threading import Event, Thread
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from collector.api import Delivery, OtteryError, Permanent, Settings, Signal, State
+from collector.api import Delivery, Fatal, OtteryError, Permanent, Settings, Signal, State
 from collector.wire.clickhouse_native import AnyPart, inserts
 from exporters.clickhouse.body import insert_body
 from exporters.clickhouse.config import ClickHouseConfig
@@ -83,7 +83,7 @@ class ClickHouseExporter:
                 self._store.run(self._tables.ready)
             except (ClickHouseError, OtteryError, OSError) as error:
                 cause = classify(error) if isinstance(error, ClickHouseError) else error
-                self._settings.report(State.DEGRADED, str(cause))
+                self._settings.report(State.FAILED if isinstance(cause, Fatal) else State.DEGRADED, str(cause))
                 wait = min(max(wait * 2, _FIRST_WAIT), _LONGEST_WAIT)
             else:
                 self._settings.report(State.OK)

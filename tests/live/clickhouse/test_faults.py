@@ -93,7 +93,7 @@ async def test_what_an_operator_got_wrong_is_told_and_costs_no_row(http_store, k
     report = _Reports()
     around = settings("clickhouse", report=report)
     async with exporting(http_store, around, ready=False, **keys) as exporter:
-        assert re.search(message, await report.until(State.DEGRADED))
+        assert re.search(message, await report.until(State.FAILED))
         with pytest.raises(Fatal, match=message):
             await exporter.push(sample(Signal.TRACES))
 
