@@ -1,15 +1,47 @@
 """How Ottery ends: what it has taken is delivered first, within limits, and a second signal ends it at once."""
 
+import gzip
+import http.server
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 
 import pytest
 
 from collector.api import Signal
 from collector.testing import sample_request
+
+
+class Taker(http.server.ThreadingHTTPServer):
+    """A sink that takes everything."""
+
+    def __init__(self, port):
+        super().__init__(("localhost", port), _Take)
+        self.requests = []
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+class _Take(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.requests.append(gzip.decompress(body))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Say nothing."""
+
 
 ENDS = [pytest.param(signal.SIGTERM, id="SIGTERM"), pytest.param(signal.SIGINT, id="SIGINT")]
 
@@ -76,14 +108,33 @@ def test_a_second_signal_ends_it_at_once(ottery, mute, number):
     assert ottery.stop(number) == 128 + number
 
 
-def test_what_is_not_delivered_by_the_deadline_is_told(ottery, mute):
-    ottery.write(config(ottery, "otlp_http", f"{{endpoint: '{mute}'}}"))
+def stop_early(ottery):
+    """Run with a deadline of 0.2 s, send three spans, and return what was said about them at the end."""
     code = "import sys; from collector.pipeline.run import run; sys.exit(run([sys.argv[1]], drain_timeout=0.2))"
     with ottery.output.open("ab") as output:
-        ottery.process = subprocess.Popen([sys.executable, "-c", code, ottery.config], stdout=output, stderr=output)
+        command = [sys.executable, "-c", code, ottery.config]
+        ottery.process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ottery.directory)
     ottery.until(ottery.ready, "ready")
     send(ottery, 3)
     assert ottery.stop() == 0
-    (line,) = (line for line in ottery.output.read_text().splitlines() if "items dropped" in line)
-    assert '"exporter": "otlp_http"' in line
-    assert '"items": 3' in line
+    return [line for line in ottery.output.read_text().splitlines() if "otlp_http" in line and '"items": 3' in line]
+
+
+def test_what_a_log_in_memory_still_holds_at_the_deadline_is_told_as_dropped(ottery, mute):
+    ottery.write(config(ottery, "otlp_http", f"{{endpoint: '{mute}'}}"))
+    (line,) = stop_early(ottery)
+    assert "items dropped: the drain deadline passed" in line
+
+
+def test_what_a_log_on_disk_still_holds_at_the_deadline_is_sent_after_the_next_start(ottery, mute):
+    on_disk = ("service:\n", "service:\n  delivery: {directory: log}\n")
+    ottery.write(config(ottery, "otlp_http", f"{{endpoint: '{mute}'}}").replace(*on_disk))
+    (line,) = stop_early(ottery)
+    assert "items stay in the log" in line
+    taken = f"http://localhost:{ottery.clickhouse}"
+    ottery.write(config(ottery, "otlp_http", f"{{endpoint: '{taken}'}}").replace(*on_disk))
+    with Taker(ottery.clickhouse) as taker:
+        ottery.start()
+        ottery.until(lambda: taker.requests, "what was left")
+        assert ottery.stop() == 0
+    assert taker.requests == [sample_request(Signal.TRACES, 3)]
