@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import Field, model_validator
 
 from collector.api.component import Component, Factory, Kind, Stability
-from collector.api.config import BatchConfig, ConfigModel, Duration, ExporterConfig
+from collector.api.config import BatchConfig, ConfigModel, Duration, ExporterConfig, PartitionConfig
 from collector.api.errors import Fatal
 from collector.api.settings import Settings
 
@@ -26,7 +26,7 @@ class BatchProcessorConfig(ConfigModel):
     send_batch_max_size: int = Field(0, ge=0)
     """Never push more at once; 0 is no limit."""
     metadata_keys: tuple[str, ...] = ()
-    """Accepted for compatibility; batches of different clients may be joined."""
+    """Client metadata: requests that differ in one of these keys are kept apart."""
     metadata_cardinality_limit: int = Field(1000, ge=0)
     """Accepted for compatibility."""
 
@@ -61,6 +61,8 @@ def gather(exporter: ConfigModel, batch: BatchProcessorConfig) -> ConfigModel:
         return exporter
     names = {"timeout": "flush_timeout", "send_batch_size": "min_size", "send_batch_max_size": "max_size"}
     written = {names[key]: getattr(batch, key) for key in batch.model_fields_set & names.keys()}
+    if batch.metadata_keys:
+        written["partition"] = PartitionConfig(metadata_keys=batch.metadata_keys)
     preferred = exporter.sending_queue.batch
     base = preferred if preferred is not None and preferred.sizer == "items" else BatchConfig()
     gathering = base.model_copy(update=written)

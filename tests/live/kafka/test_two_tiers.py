@@ -122,6 +122,10 @@ def test_a_consumer_that_is_killed_again_and_again_stores_every_span_once(broker
     consumer.until(partial(consumer.holds, sent), f"all {sent} spans")
     (row,) = consumer.query("SELECT count() AS stored, uniqExact(SpanId) AS distinct FROM otel.otel_traces")
     assert row == {"stored": sent, "distinct": sent}
+    balances = [
+        line for line in consumer.get(consumer.metrics, "/metrics")[1].splitlines() if "ledger_balanced{" in line
+    ]
+    assert [line.rpartition(" ")[2] for line in balances] == ["1.0"]
     assert consumer.stop() == 0
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from collector.api import BatchConfig, Signal
+from collector.api.config import PartitionConfig
 from collector.config import Pipeline
 
 
@@ -218,6 +219,12 @@ def _batched(base: str, batch: str, exporter: str) -> str:
             BatchConfig(min_size=7),
             "it changes nothing; sending_queue.batch of sink stands",
             id="yields to the exporter's own",
+        ),
+        pytest.param(
+            ("batch: {metadata_keys: [tenant]}", "sink: {endpoint: 'a://b'}"),
+            BatchConfig(partition=PartitionConfig(metadata_keys=("tenant",))),
+            "its settings are now sending_queue.batch of sink",
+            id="keeps clients apart",
         ),
     ],
 )
