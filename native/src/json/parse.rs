@@ -1,6 +1,5 @@
 //! JSON text to values in an arena. Strings without escapes stay where they are.
 
-use std::borrow::Cow;
 use std::str;
 
 use bumpalo::Bump;
@@ -31,10 +30,7 @@ const MAX_DEPTH: u32 = 1024;
 
 /// Reads a document. Bytes that are not UTF-8 and lone surrogates become U+FFFD.
 pub fn parse<'a>(document: &'a [u8], arena: &'a Bump) -> Result<Json<'a>> {
-    let text = match String::from_utf8_lossy(document) {
-        Cow::Borrowed(text) => text,
-        Cow::Owned(text) => arena.alloc_str(&text),
-    };
+    let text = str::from_utf8(document).unwrap_or_else(|_| arena.alloc_str(&String::from_utf8_lossy(document)));
     let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, arena };
     parser.blanks();
     let value = parser.value(MAX_DEPTH)?;
@@ -283,11 +279,7 @@ impl<'a> Parser<'a> {
 
 /// The value of an integer that fits 64 bits, with or without a sign.
 fn sixty_four_bits(text: &str) -> Option<i128> {
-    if text.len() > 20 {
-        return None;
-    }
-    let value: i128 = text.parse().ok()?;
-    (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&value).then_some(value)
+    text.parse::<i64>().map(i128::from).or_else(|_| text.parse::<u64>().map(i128::from)).ok()
 }
 
 /// Whether one of eight bytes is a quote, a backslash or a control character.

@@ -54,6 +54,11 @@ impl Number {
     /// The number in a string. Digits beyond 127 bits are too many for every field but a double.
     fn parsed(text: &str) -> Result<Self> {
         let digits = text.strip_prefix('-').unwrap_or(text);
+        if is_digits(digits)
+            && let Ok(whole) = text.parse::<i64>()
+        {
+            return Ok(Self::Whole(whole.into()));
+        }
         if !is_number(digits) {
             return Err(Fault::whole("a number was expected, not another text"));
         }
