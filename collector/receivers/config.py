@@ -200,7 +200,8 @@ class HttpServerConfig(_ServerConfig):
     """Longest time for a whole request; 0 is no limit. Beside it, 10 s without any byte of a body end a request."""
     idle_timeout: Duration = 60.0
     """How long a connection waits for its next request; 0 is for ever."""
-    write_timeout: Annotated[Duration, Inert("answers are a kilobyte at most and never wait for the client")] = 0.0
+    write_timeout: Duration = 30.0
+    """How long answers wait for a client that does not read them; 0 is for ever."""
     keep_alives_enabled: bool = True
     """Whether a connection may carry more than one request."""
     auth: Authenticator = None

@@ -41,9 +41,13 @@ _SILENT.disabled = True
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """`header_timeout` in seconds (0 is none) for a request's head; `connections` open at once."""
+    """`header_timeout` for a request's head and `write_timeout` for an answer that its client does not read.
+
+    Both are in seconds, 0 is none. `connections` may be open at once.
+    """
 
     header_timeout: float = 5.0
+    write_timeout: float = 30.0
     connections: int = 8192
 
 
@@ -56,6 +60,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._limits = limits
         self._gentle: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
         self._in_head = True
         self._complete = True
         self._head_bytes = 0
@@ -76,7 +81,24 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self._disarm()
+        self._read_again()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Wait for a client that does not read, but not for ever."""
+        if self._limits.write_timeout:
+            self._unread = self.loop.call_later(self._limits.write_timeout, self.transport.abort)
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Go on with a client that reads again."""
+        self._read_again()
+        super().resume_writing()
+
+    def _read_again(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def data_received(self, data: bytes) -> None:
         """Parse, unless an answer has ended this connection already."""

@@ -60,6 +60,8 @@ class Feed:
         self._offsets: deque[tuple[TopicPartition, asyncio.Future[None]]] = deque()
         self._vain = 0
         self._closed = False
+        self.broken = ""
+        """Why nothing can be read any more, if that is so."""
         try:
             self._consumer = Consumer({**properties, "error_cb": self._trouble})
         except (KafkaException, ValueError, TypeError) as error:
@@ -81,13 +83,21 @@ class Feed:
             self._consumer.subscribe(
                 self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
             )
-            while not self._ending.is_set():
+            while not self._ending.is_set() and not self.broken:
                 self._serve()
                 self._read()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the receiver must learn that nobody reads any more
+            self.broken = f"{type(error).__name__}: {error}"
         finally:
+            self._close()
+
+    def _close(self) -> None:
+        try:
             self._consumer.close()
-            self._closed = True
-            self._serve()
+        except (KafkaException, RuntimeError) as error:
+            self._log.warning("a consumer did not leave its group in order", reason=_words(error))
+        self._closed = True
+        self._serve()
 
     def _read(self) -> None:
         try:
@@ -183,6 +193,8 @@ class Feed:
         self._ask(self._member.revoked(_places(partitions), lost=True))
 
     def _trouble(self, error: KafkaError) -> None:
+        if error.fatal():
+            self.broken = error.str()
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._member.trouble, error)
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from confluent_kafka import KafkaError, Message, TopicPartition
 
 from collector.api import Retryable, Settings, State
+from collector.delivery.retry import Backoff
 from collector.receivers.inert import inert_keys
 from collector.receivers.kafka import metrics
 from collector.receivers.kafka.buffer import Buffer
@@ -17,9 +18,10 @@ from collector.receivers.kafka.config import KafkaReceiverConfig
 from collector.receivers.kafka.cuts import Place, written_down
 from collector.receivers.kafka.feed import Feed
 from collector.receivers.kafka.letters import Letter, Mail, records
-from collector.receivers.kafka.partition import Hands, Partition
+from collector.receivers.kafka.partition import PATIENCE, Hands, Partition
 from collector.receivers.kafka.reading import Reader
 from collector.receivers.kafka.topics import Topics
+from collector.telemetry.catalogue import OTTERY_RESTARTS
 from collector.wire.codec import codec
 
 _GRACE = 4.0
@@ -41,6 +43,7 @@ class KafkaReceiver:
         self._ended = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
         self._missing: set[str] = set()
+        self._troubled = False
         self._partitions: dict[Place, tuple[Partition, asyncio.Task[None]]] = {}
 
     async def start(self) -> None:
@@ -48,15 +51,35 @@ class KafkaReceiver:
         self._config.check_files()
         for key, reason in inert_keys(self._config):
             self._settings.log.warning("a configuration key has no effect", key=key, reason=reason)
-        log = self._settings.log
-        self._feed = Feed(self._config.properties(log), self._topics.subscription(), self, log)
+        self._feed = self._new_feed()
         self._ended.clear()
-        self._life = asyncio.run_coroutine_threadsafe(self._live(self._feed), asyncio.get_running_loop())
+        self._life = asyncio.run_coroutine_threadsafe(self._live(), asyncio.get_running_loop())
 
-    async def _live(self, feed: Feed) -> None:
+    def _new_feed(self) -> Feed:
+        log = self._settings.log
+        return Feed(self._config.properties(log), self._topics.subscription(), self, log)
+
+    async def _live(self) -> None:
+        """Read until the end; with a new consumer, after a wait, when one breaks."""
+        backoff = Backoff(PATIENCE)
         async with asyncio.TaskGroup() as self._group:
-            feed.start()
-            await self._watch(feed)
+            while (feed := self._feed) is not None:
+                feed.start()
+                await self._watch(feed)
+                if feed.broken and self._feed is feed:
+                    await self._replace(feed, backoff.next(None))
+
+    async def _replace(self, broken: Feed, wait: float) -> None:
+        self._settings.report(State.FAILED, f"the consumer broke: {broken.broken}")
+        self._settings.log.error("the Kafka consumer broke, making a new one", reason=broken.broken)
+        self._settings.metrics.add(OTTERY_RESTARTS, component=self._settings.id, kind="receiver")
+        await broken.stop()
+        await self.revoked(list(self._partitions), lost=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._ended.wait()
+        if self._feed is broken:
+            self._feed = self._new_feed()
 
     async def stop(self) -> None:
         """Give every partition back with its offset, and leave the group."""
@@ -121,10 +144,12 @@ class KafkaReceiver:
         if kind is None or not kind.is_retry:
             if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 self._missing.add(place.topic)
+            self._troubled = True
             self._settings.log.warning("a topic cannot be read", topic=place.topic, reason=error.str())
             self._settings.report(State.DEGRADED, f"{place.topic}: {error.str()}")
 
     def trouble(self, error: KafkaError) -> None:
+        self._troubled = True
         self._settings.report(State.DEGRADED, error.str())
 
     async def _commit(self, offset: TopicPartition) -> None:
@@ -151,15 +176,23 @@ class KafkaReceiver:
 
     async def _watch(self, feed: Feed) -> None:
         """Measure lag, and look for topics that were not there."""
-        while not self._ended.is_set():
-            if self._missing:
-                with suppress(Retryable):
-                    self._missing -= await feed.refresh()
+        while not self._ended.is_set() and not feed.broken:
+            if self._missing or self._troubled:
+                await self._look_again(feed)
             for partition, _ in list(self._partitions.values()):
                 await self._measure(feed, partition)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_WATCH_INTERVAL):
                     await self._ended.wait()
+
+    async def _look_again(self, feed: Feed) -> None:
+        try:
+            self._missing -= await feed.refresh()
+        except Retryable:
+            return
+        if self._troubled and not self._missing:
+            self._troubled = False
+            self._settings.report(State.OK)
 
     async def _measure(self, feed: Feed, partition: Partition) -> None:
         end = await feed.end(partition.place, ask=partition.paused)

@@ -116,7 +116,7 @@ class OtlpReceiver:
 def _connection_limits(config: OtlpHttpConfig) -> ConnectionLimits:
     """Leave half of the file descriptors to everything else."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return ConnectionLimits(config.read_header_timeout, max(1, descriptors // 2))
+    return ConnectionLimits(config.read_header_timeout, config.write_timeout, max(1, descriptors // 2))
 
 
 def _address(config: OtlpHttpConfig, name: str | tuple[str, int]) -> str:

@@ -358,6 +358,16 @@ async def test_requests_behind_each_other_are_answered_in_order(otlp):
     assert otlp.consumers[Signal.TRACES].items == 2
 
 
+async def test_a_client_that_asks_on_and_on_and_never_reads_is_kept_waiting_and_then_cut(start_otlp):
+    request = b"GET /v1/traces HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with start_otlp(http={"write_timeout": "1s"}) as otlp, raw(otlp) as client:
+        client.reader._transport.pause_reading()
+        async with served_beside(otlp), asyncio.timeout(20):
+            while not client.writer.transport.is_closing():
+                await client.send(request * 1000)
+        assert otlp.log.lines == []
+
+
 # The HTTP client of the JDK asks for HTTP/2 with every request.
 UPGRADE = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA")
 SIZE = b"Content-Length: %d" % len(SPAN)
