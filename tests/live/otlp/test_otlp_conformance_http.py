@@ -416,3 +416,14 @@ async def test_encodings_can_be_restricted(start_otlp):
     async with start_otlp(http={"compression_algorithms": ["", "gzip"]}) as otlp, otlp.client() as client:
         answer = await client.post("/v1/traces", content=zstd.compress(b"x"), headers=headers)
         assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "gzip")
+
+
+# Size: 64 MiB unless configured, before and after decompression.
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+async def test_a_body_of_64_mebibytes_is_read_and_a_larger_one_is_413(otlp, encoding):
+    pack = (lambda body: gzip.compress(body, 1)) if encoding == "gzip" else bytes
+    headers = {"content-type": PROTO, "content-encoding": encoding}
+    async with otlp.client() as client:
+        read = await client.post("/v1/traces", content=pack(b"\xff" * (64 << 20)), headers=headers)
+        refused = await client.post("/v1/traces", content=pack(b"\xff" * ((64 << 20) + 1)), headers=headers)
+    assert (read.status_code, refused.status_code) == (400, 413)

@@ -220,6 +220,13 @@ async def test_a_server_that_is_not_there_is_retryable_and_found_when_it_comes()
             await push(exporter, sample_batch(Signal.TRACES))
 
 
+async def test_requests_go_through_a_proxy_where_one_is_configured(http_sink):
+    async with exporting(HTTP, endpoint="http://gateway.invalid:4318", proxy_url=http_sink.endpoint) as exporter:
+        await push(exporter, sample_batch(Signal.TRACES))
+    (call,) = http_sink.calls
+    assert (call.path, call.headers["host"]) == ("/v1/traces", "gateway.invalid:4318")
+
+
 # Several endpoints take turns; one that fails is passed over at once.
 async def test_requests_take_turns_over_several_endpoints(http_sink):
     async with running(HttpSink()) as other:
