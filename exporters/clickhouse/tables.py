@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from threading import Lock
 
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from collector.api import Logger
 from collector.storage.clickhouse import (
@@ -19,6 +20,19 @@ from collector.storage.clickhouse import (
     quote,
     version_tuple,
 )
+from exporters.clickhouse.errors import message
+
+_WRITTEN_TO = r"""
+WITH
+    (SELECT groupArray((database, name)) FROM system.tables
+     WHERE database = {database:String} AND name IN {names:Array(String)}) AS own,
+    (SELECT groupUniqArrayArray(arrayZip(dependencies_database, dependencies_table)) FROM system.tables
+     WHERE has(own, (database, name))) AS views,
+    (SELECT groupArray(extractGroups(create_table_query, ' TO `?([^`. ]+)`?\.`?([^`. ]+)`?')) FROM system.tables
+     WHERE has(views, (database, name))) AS targets
+SELECT database, name, engine, engine_full FROM system.tables
+WHERE has(own, (database, name)) OR has(targets, [database, name])
+"""
 
 Layout = Mapping[str, str]
 """Column name to ClickHouse type of the columns of one table that an insert may name."""
@@ -68,17 +82,23 @@ class Tables:
         return f"{quote(self._schema.database)}.{quote(self._schema.tables[kind])}"
 
     def _warn_of_duplicates(self, client: Client) -> None:
-        """Log each table that forgets the tokens of inserts, where a batch that is sent again is stored twice."""
+        """Log each table that forgets the tokens of inserts, where a batch that is sent again is stored twice.
+
+        Looked at are the tables, and those that materialized views fill from them.
+        """
         names = [*self._schema.tables.values(), lookup_table(self._schema)]
-        found = client.query(
-            "SELECT name, engine, engine_full FROM system.tables"
-            " WHERE database = {database:String} AND name IN {names:Array(String)}",
-            parameters={"database": self._schema.database, "names": names},
-        )
+        parameters = {"database": self._schema.database, "names": names}
         setting = "non_replicated_deduplication_window"
-        for name, engine, definition in found.result_rows:
+        try:
+            found = client.query(_WRITTEN_TO, parameters=parameters).result_rows
+        except ClickHouseError as error:
+            if getattr(error, "code", None) is None:
+                raise
+            self._log.warning("cannot tell whether the tables remember inserts", reason=message(error))
+            return
+        for database, name, engine, definition in found:
             if engine.endswith("MergeTree") and not is_replicated(engine) and setting not in definition:
-                table = f"{quote(self._schema.database)}.{quote(name)}"
+                table = f"{quote(database)}.{quote(name)}"
                 self._log.warning(
                     "a table forgets inserts, so a batch that is sent again may be stored twice",
                     table=name,

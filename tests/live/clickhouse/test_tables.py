@@ -105,6 +105,28 @@ async def test_a_table_that_forgets_inserts_is_warned_of_with_its_repair(store):
     assert store.count("otel_logs") == 10
 
 
+async def test_a_rollup_that_would_count_twice_is_warned_of_with_its_repair(store):
+    around = settings("clickhouse")
+    async with exporting(store):
+        store.command(
+            f"CREATE TABLE {store.database}.rollup (SpanName String, spans UInt64) ENGINE = SummingMergeTree"
+            " ORDER BY SpanName"
+        )
+        store.command(
+            f"CREATE MATERIALIZED VIEW {store.database}.rollup_mv TO {store.database}.rollup"
+            f" AS SELECT SpanName, count() AS spans FROM {store.database}.otel_traces GROUP BY SpanName"
+        )
+    async with exporting(store, around):
+        ((_, _, values),) = around.log.lines
+    assert values["table"] == "rollup"
+    store.command(values["repair"])
+    async with exporting(store, around) as exporter:
+        for _ in range(2):
+            await exporter.push(sample(Signal.TRACES, 21))
+    assert len(around.log.lines) == 1
+    assert store.value(f"SELECT sum(spans) FROM {store.database}.rollup") == 21
+
+
 async def test_without_create_schema_tables_are_the_operators_to_make(store):
     async with exporting(store, create_schema=False) as exporter:
         delivery = sample(Signal.TRACES)

@@ -23,9 +23,9 @@ def test_defaults_are_contribs_but_for_larger_batches_and_no_asynchronous_insert
         "wait_for_async_insert": 1,
         "async_insert_deduplicate": 0,
     }
-    queue = config.sending_queue
+    queue, batch = config.sending_queue, config.sending_queue.batch
     assert (config.timeout, queue.num_consumers) == (30.0, 4)
-    assert queue.batch.model_dump() == {"flush_timeout": 1.0, "min_size": 20000, "max_size": 50000, "sizer": "items"}
+    assert (batch.flush_timeout, batch.min_size, batch.max_size, batch.sizer) == (1.0, 20_000, 50_000, "items")
 
 
 def test_every_key_of_contribs_example_is_read():
