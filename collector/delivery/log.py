@@ -201,11 +201,12 @@ class Log(Protocol):
         Returns None where there is none. Raises what `append` of that record raises.
         """
 
-    async def append(self, batch: Batch, digest: bytes = b"", /) -> int:
+    async def append(self, batch: Batch, digest: bytes = b"", /, *, unchanged: bool = False) -> int:
         """Keep a batch and return its number. The client may be answered afterwards.
 
         A `digest` (16 bytes) names the request that the batch was made of; where it is known the batch is not kept
-        again, and the number is that of the first.
+        again, and the number is that of the first. `unchanged` says that it is the xxh3_128 digest of the batch's OTLP
+        bytes, which then need not be read for another.
 
         Raises `Overloaded` when a cursor is too far behind, there is no room, or the log is closed.
         """

@@ -56,7 +56,7 @@ class MemoryLog:
     async def known(self, digest: bytes) -> int | None:
         """Return None: nothing is remembered."""
 
-    async def append(self, batch: Batch, _digest: bytes = b"", /) -> int:
+    async def append(self, batch: Batch, _digest: bytes = b"", /, *, unchanged: bool = False) -> int:  # noqa: ARG002 - memory checks nothing
         self.admit(batch)
         tally = weigh(batch)
         await self._cursors.room(tally)

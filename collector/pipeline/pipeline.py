@@ -136,21 +136,21 @@ class Pipeline:
             await self._confirm(batch, sequence)
             return
         if not self._steps:
-            await self._keep(batch, digest)
+            await self._keep(batch, digest, unchanged=True)
             return
         processed, taken_out = await asyncio.to_thread(self._process, batch)
         if processed is not None:
-            await self._keep(processed, digest)
+            await self._keep(processed, digest, unchanged=processed is batch)
         for component, items in taken_out.items():
             self._count_taken_out(component, items)
 
-    async def _keep(self, batch: Batch, digest: bytes) -> None:
+    async def _keep(self, batch: Batch, digest: bytes, *, unchanged: bool) -> None:
         if self._connectors:
             await self._hand_on(batch)
         if not self._sinks:
             return
         try:
-            sequence = await self.log.append(batch, digest)
+            sequence = await self.log.append(batch, digest, unchanged=unchanged)
         except QueueFull as error:
             self._refused(error, batch)
             raise

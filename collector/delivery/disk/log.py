@@ -23,10 +23,10 @@ from collector.delivery.disk.digests import Digests, Taken, recall
 from collector.delivery.disk.places import SUFFIX as PLACE
 from collector.delivery.disk.places import PlaceFile
 from collector.delivery.disk.reader import Extent, Reader
-from collector.delivery.disk.record import NO_DIGEST
+from collector.delivery.disk.record import NO_DIGEST, Entry
 from collector.delivery.disk.segment import Segment
 from collector.delivery.disk.shelf import DiskShelf
-from collector.delivery.disk.writer import Entry, Writer, Written
+from collector.delivery.disk.writer import Writer, Written
 from collector.delivery.files import file_name
 from collector.delivery.log import NOTHING, Bounds, Limits, Record, Tally
 from collector.delivery.place import BadPlace, Place
@@ -198,7 +198,7 @@ class DiskLog:
             sequence = await asyncio.shield(writing)
         return sequence
 
-    async def append(self, batch: Batch, digest: bytes = b"", /) -> int:
+    async def append(self, batch: Batch, digest: bytes = b"", /, *, unchanged: bool = False) -> int:
         if digest and (sequence := await self.known(digest)) is not None:
             return sequence
         tally = weigh(batch)
@@ -206,7 +206,8 @@ class DiskLog:
         await self._cursors.room(tally)
         if self.closed:
             raise Overloaded("shutting down")
-        waiting = _Waiting(Entry(batch, digest or NO_DIGEST), tally, asyncio.get_running_loop().create_future())
+        entry = Entry(batch, digest or NO_DIGEST, unchanged and bool(digest))
+        waiting = _Waiting(entry, tally, asyncio.get_running_loop().create_future())
         if digest:
             self._writing[digest] = waiting.done
         self._waiting.append(waiting)

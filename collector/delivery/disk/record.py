@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 import cramjam
 import orjson
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64_intdigest, xxh3_128_digest
 
 from collector.api import Batch, Codec, Context, Signal
 from collector.delivery.log import NOTHING, Tally
@@ -38,6 +38,18 @@ _DECOMPRESS: Final[dict[Compression, Callable[..., Any]]] = {
     "lz4": cramjam.lz4.decompress,
     "zstd": cramjam.zstd.decompress,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is to be written: a batch, and the digest of the request it was made of.
+
+    `unchanged` says that this is the xxh3_128 digest of the batch's OTLP bytes.
+    """
+
+    batch: Batch
+    digest: bytes = NO_DIGEST
+    unchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,10 @@ class Header:
         return packed + _CHECKSUM.pack(xxh3_64_intdigest(packed))
 
 
+NOTHING_FOLLOWS: Final = int.from_bytes(xxh3_128_digest(b"")[:8], "little")
+"""Checksum of a record without a body."""
+
+
 def parse(data: bytes) -> Header | None:
     """Return the header that `data` begins with, or None where no intact one is."""
     if len(data) < HEADER_SIZE or _CHECKSUM.unpack_from(data, _FIELDS.size)[0] != xxh3_64_intdigest(
@@ -112,34 +128,37 @@ def parse(data: bytes) -> Header | None:
 
 def intact(header: Header, body: bytes) -> bool:
     """Whether what follows the header is what was written."""
-    return len(body) == header.length - HEADER_SIZE and xxh3_64_intdigest(body) == header.checksum
+    if len(body) != header.length - HEADER_SIZE:
+        return False
+    context, payload = _split(header, body)
+    return _checksum(context, xxh3_128_digest(payload)) == header.checksum
 
 
-def frame(
-    batch: Batch, sequence: int, before: Tally, compression: Compression, digest: bytes
-) -> tuple[Header, list[bytes]]:
+def frame(entry: Entry, sequence: int, before: Tally, compression: Compression) -> tuple[Header, list[bytes]]:
     """Return a record's header and its bytes, in pieces to be written one after the other."""
+    batch = entry.batch
     otlp, context = batch.otlp, pack_context(batch.context)
     body, used = _compress(otlp, compression)
+    digest = entry.digest if entry.unchanged and body is otlp else xxh3_128_digest(body)
     header = Header(
         sequence,
         batch.signal.value,
         Tally(1, batch.items, len(otlp)),
         before,
         batch.context.received_at,
-        digest,
+        entry.digest,
         DATA,
         used,
         len(context),
         len(body),
-        xxh3_64_intdigest(context + body if context else body),
+        _checksum(context, digest),
     )
     return header, [header.pack(), context, body] if context else [header.pack(), body]
 
 
 def unpack(header: Header, body: bytes, codec: Codec) -> Batch:
     """Return the batch of an intact record."""
-    context, payload = body[: header.context_length], body[header.context_length :]
+    context, payload = _split(header, body)
     if header.compression != "none":
         payload = bytes(_DECOMPRESS[header.compression](payload, output_len=header.tally.size))
     return Batch(
@@ -149,6 +168,18 @@ def unpack(header: Header, body: bytes, codec: Codec) -> Batch:
         items=header.tally.items,
         context=unpack_context(header.received_at, context),
     )
+
+
+def _split(header: Header, body: bytes) -> tuple[bytes, bytes]:
+    """Return context and payload; where there is no context the payload is not copied."""
+    if not header.context_length:
+        return b"", body
+    return body[: header.context_length], body[header.context_length :]
+
+
+def _checksum(context: bytes, digest: bytes) -> int:
+    """Return the checksum of a record whose payload has this digest, so that a known one is not made again."""
+    return int.from_bytes(digest[:8], "little") ^ (xxh3_64_intdigest(context) if context else 0)
 
 
 def _compress(payload: bytes, compression: Compression) -> tuple[bytes, Compression]:

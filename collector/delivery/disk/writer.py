@@ -9,25 +9,14 @@ from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 
-from xxhash import xxh3_64_intdigest
-
-from collector.api import Batch
 from collector.delivery.config import LogConfig
-from collector.delivery.disk.record import NO_DIGEST, SEAL, Header, frame
+from collector.delivery.disk.record import NOTHING_FOLLOWS, SEAL, Entry, Header, frame
 from collector.delivery.disk.segment import HEAD_SIZE, SUFFIX, Head, Segment
 from collector.delivery.files import sync_data, sync_directory
 from collector.delivery.log import Tally
 
 _BUFFERS = 512
 """Buffers of one system call; the system takes 1024."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What is to be written."""
-
-    batch: Batch
-    digest: bytes = NO_DIGEST
 
 
 @dataclass(slots=True)
@@ -64,7 +53,7 @@ class Writer:
         written, buffers, size = Written(segment), list[bytes](), self._size
         for entry in entries:
             try:
-                header, pieces = frame(entry.batch, sequence, before, self._config.compression, entry.digest)
+                header, pieces = frame(entry, sequence, before, self._config.compression)
             except Exception as error:  # noqa: BLE001 - what one batch cannot be turned into must not cost the others
                 written.places.append(error)
                 continue
@@ -90,7 +79,7 @@ class Writer:
         """Close the newest segment in order. Raises OSError."""
         if self._segment is None:
             return
-        seal = Header(sequence, before=before, kind=SEAL, checksum=xxh3_64_intdigest(b""))
+        seal = Header(sequence, before=before, kind=SEAL, checksum=NOTHING_FOLLOWS)
         try:
             _write(self._file, [seal.pack()], self._size)
             if self._config.sync != "never":

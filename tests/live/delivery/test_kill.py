@@ -13,7 +13,10 @@ def test_killed_at_random_moments_nothing_answered_is_lost_and_the_ledger_balanc
     chance = random.Random(4)
     collector.start()
     load = kit.Load(collector.port)
-    for _ in range(KILLS):
+    for kill in range(KILLS):
+        answered = len(load.answered)
+        if kill % 2:
+            kit.eventually(lambda before=answered: len(load.answered) > before, "clients are answered")
         time.sleep(chance.uniform(0.0, 0.12))  # the random moment is the subject of the test
         collector.kill()
         collector.start()

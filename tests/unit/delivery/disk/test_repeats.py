@@ -22,7 +22,7 @@ def _batch(items, received_at=SAMPLE_TIME):
 
 async def _append(log, items):
     batch = _batch(items, log.settings.clock.now_ns())
-    return await log.append(batch, await digest_of(batch))
+    return await log.append(batch, await digest_of(batch), unchanged=True)
 
 
 async def test_a_request_sent_again_is_in_the_log_once_also_after_a_kill(place):
@@ -32,6 +32,7 @@ async def test_a_request_sent_again_is_in_the_log_once_also_after_a_kill(place):
     async with place.log(**WINDOW) as (log, cursor):
         assert await _append(log, 2) == 1
         assert (await _append(log, 3), cursor.undelivered) == (log.end - 1, 6)
+        assert [r.batch.otlp for r in (await cursor.take(Limits())).records] == [_batch(n).otlp for n in (1, 2, 3)]
 
 
 async def test_two_at_the_same_time_are_one(place):
