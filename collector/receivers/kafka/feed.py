@@ -69,13 +69,16 @@ class Feed:
         self._thread = threading.Thread(target=self._run, name="kafka-consumer", daemon=True)
 
     def start(self) -> None:
-        """Join the group."""
-        self._thread.start()
+        """Join the group, unless it was stopped before that."""
+        if not self._ending.is_set():
+            self._thread.start()
 
     async def stop(self) -> None:
         """Give everything back and leave the group."""
         self._ending.set()
-        if self._thread.is_alive():
+        if self._thread.ident is None:
+            await asyncio.to_thread(self._close)
+        else:
             await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:

@@ -63,10 +63,10 @@ class KafkaReceiver:
         """Read until the end; with a new consumer, after a wait, when one breaks."""
         backoff = Backoff(PATIENCE)
         async with asyncio.TaskGroup() as self._group:
-            while (feed := self._feed) is not None:
+            while (feed := self._feed) is not None and not self._ended.is_set():
                 feed.start()
                 await self._watch(feed)
-                if feed.broken and self._feed is feed:
+                if feed.broken:
                     await self._replace(feed, backoff.next(None))
 
     async def _replace(self, broken: Feed, wait: float) -> None:
@@ -78,17 +78,18 @@ class KafkaReceiver:
         with suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 await self._ended.wait()
-        if self._feed is broken:
+        if not self._ended.is_set():
             self._feed = self._new_feed()
 
     async def stop(self) -> None:
         """Give every partition back with its offset, and leave the group."""
-        feed, self._feed = self._feed, None
-        if feed is not None and self._life is not None:
-            await feed.stop()
-            self._ended.set()
-            await asyncio.wrap_future(self._life)
-            await self._mail.close()
+        if self._feed is None or self._life is None:
+            return
+        await self._feed.stop()
+        self._ended.set()
+        await asyncio.wrap_future(self._life)
+        self._feed = None
+        await self._mail.close()
 
     async def assigned(self, committed: Sequence[TopicPartition]) -> None:
         for part in committed:

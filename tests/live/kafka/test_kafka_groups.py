@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections import Counter
 
-from collector.api import Retryable, Signal
+from collector.api import Retryable, Signal, State
 from collector.receivers.kafka import metrics
 from collector.testing import RecordingExporter
 from tests.live.kafka.consumers import eventually, new_group, pipeline, receiving, until_committed
@@ -115,3 +115,29 @@ async def test_a_broker_that_is_killed_mid_load_loses_and_doubles_nothing(broker
         await asyncio.to_thread(broker.start)
         await asyncio.to_thread(_write, broker.address, topic, 300 * SPANS, 100)
         await sink.holds(400 * SPANS)
+
+
+async def test_a_consumer_that_breaks_is_replaced_and_goes_on_where_it_was(broker, make_topic):
+    topic, group, sink = make_topic(), new_group(), Sink()
+    await asyncio.to_thread(_write, broker.address, topic, 0, 50)
+    async with member(broker, topic, group, sink) as running:
+        await sink.holds(50 * SPANS)
+        running.receiver._feed.broken = "a test says so"
+        await eventually(lambda: len(running.events("partitions assigned")) == 2)
+        await asyncio.to_thread(_write, broker.address, topic, 50 * SPANS, 50)
+        await sink.holds(100 * SPANS)
+        told = [message for state, message in running.report.states if state is State.FAILED]
+        assert told == ["the consumer broke: a test says so"]
+
+
+async def test_trouble_that_is_over_leaves_no_mark_on_health(broker, proxy, make_topic):
+    topic, group, sink = make_topic(), new_group(), Sink()
+    await asyncio.to_thread(_write, broker.address, topic, 0, 10)
+    away = {"brokers": [broker.behind_proxy], "session_timeout": "20s", "heartbeat_interval": "1s"}
+    async with member(broker, topic, group, sink, **away) as running:
+        await sink.holds(10 * SPANS)
+        proxy.refuse()
+        await eventually(lambda: running.report.states[-1][0] is State.DEGRADED)
+        proxy.accept()
+        await eventually(lambda: running.report.states[-1][0] is State.OK)
+        assert running.events("partitions revoked") == []
