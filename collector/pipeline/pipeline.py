@@ -269,6 +269,16 @@ class Inlet:
 
     def __init__(self) -> None:
         self.pipelines: tuple[Pipeline, ...] = ()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+
+    def hold(self) -> None:
+        """Let batches wait, while a log goes over from one pipeline to the next."""
+        self._flowing.clear()
+
+    def release(self) -> None:
+        """Let batches go on, to the pipelines as they are now."""
+        self._flowing.set()
 
     def guard(self) -> None:
         """Raise `Overloaded` when a pipeline wants no request to be read now."""
@@ -277,6 +287,7 @@ class Inlet:
 
     async def consume(self, batch: Batch) -> None:
         """Give the batch to all pipelines or, where one has no room, to none."""
+        await self._flowing.wait()
         if len(self.pipelines) > 1:
             for pipeline in self.pipelines:
                 pipeline.admit(batch)

@@ -163,8 +163,12 @@ class Service:
         self.graph = graph
         old_pipelines = dict(ended)
         going_on = [name for name in ended if _same_log(name, old, graph)]
-        await self._hand_over([ended.pop(name) for name in going_on], [finishing.pop(name) for name in going_on])
-        await self._start(graph, fresh, stage)
+        try:
+            await self._hand_over(old, [ended.pop(name) for name in going_on], [finishing.pop(n) for n in going_on])
+            await self._start(graph, fresh, stage)
+        finally:
+            for inlet in (*old.inlets.values(), *graph.inlets.values()):
+                inlet.release()
         await self._drain(ended, finishing)
         await self._stop_components(old, [key for key in gone if key[0] in _BEHIND_THE_DOORS])
         for name, pipeline in old_pipelines.items():
@@ -179,11 +183,17 @@ class Service:
         for kind in (*_BEHIND_THE_DOORS, Kind.EXTENSION):
             await self._stop_components(graph, graph.of(kind))
 
-    async def _hand_over(self, pipelines: Sequence[Pipeline], tasks: Sequence[asyncio.Task[None]]) -> None:
-        """Let pipelines that go on in another form finish what is in flight, and leave the rest in their logs."""
+    async def _hand_over(self, old: Graph, pipelines: Sequence[Pipeline], tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Let pipelines that go on in another form finish what is in flight, and leave the rest in their logs.
+
+        Batches that come after the logs are closed wait until they are released.
+        """
         for pipeline in pipelines:
             pipeline.hand_over()
         await _end(tasks, _HAND_OVER_TIMEOUT)
+        for inlet in old.inlets.values():
+            if not set(pipelines).isdisjoint(inlet.pipelines):
+                inlet.hold()
         for pipeline in pipelines:
             pipeline.log.close()
             await pipeline.shut()

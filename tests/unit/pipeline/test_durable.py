@@ -130,6 +130,26 @@ async def test_a_reload_hands_the_log_over_with_what_one_sink_has_not_taken(worl
     assert (world.sinks["sink/a"].items, world.sinks["sink/b"].items) == (5, 3)
 
 
+async def test_no_sender_is_refused_while_a_log_is_handed_over(world):
+    async with world.running(world.config("sink/a", "sink/b")) as run:
+        sent = 0
+
+        async def send():
+            nonlocal sent
+            while True:
+                await world.door.send(1)
+                sent += 1
+
+        async with asyncio.TaskGroup() as tasks:
+            senders = [tasks.create_task(send()) for _ in range(5)]
+            await world.sinks["sink/a"].delivered(20)
+            await run.reload(world.config("sink/a"))
+            await world.sinks["sink/a"].delivered(sent + 20)
+            for sender in senders:
+                sender.cancel()
+    assert world.sinks["sink/a"].items >= sent
+
+
 async def test_a_request_sent_again_is_answered_and_counted_and_delivered_once(world):
     async with world.running(world.config("sink", deduplicate=(Signal.TRACES,))) as run:
         for items in (3, 3, 2, 3):
