@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from collector.api import Rejected, Signal, TooLarge
 from collector.wire import codec as codecs
+from collector.wire.types import Limits
+from tests.contract.strategies import delimited
 
 ROOT = Path(__file__).parents[2]
 ALLOWLIST = Path(__file__).with_name("native_stub_allowlist.txt")
@@ -37,3 +40,17 @@ def test_one_of_another_version_is_not_used(native, monkeypatch):
         codecs.load_twin("native")
     monkeypatch.delenv("OTTERY_CODEC", raising=False)
     assert codecs.codec.__wrapped__().name == "python"
+
+
+def test_a_refusal_names_the_message_and_the_byte(native):
+    span = delimited(5, b"name") + b"\x0a\x7f"
+    request = delimited(1, delimited(2, delimited(2, b"") + delimited(2, span)))
+    with pytest.raises(Rejected) as caught:
+        native.scan(Signal.TRACES, request, Limits())
+    assert caught.value.reason == "a length of 127 where 0 bytes are left at byte 16"
+    assert caught.value.field == "resource_spans[0].scope_spans[0].spans[1]"
+
+
+def test_more_fields_than_memory_is_kept_for_are_too_large(native):
+    with pytest.raises(TooLarge, match="more than 8000000 fields"):
+        native.scan(Signal.LOGS, b"\x7a\x00" * 8_000_001, Limits())
