@@ -1,5 +1,6 @@
 //! What holds for any bytes at all: checked by the fuzz targets, and on their corpus by the tests.
 
+use crate::clickhouse::batch::Batch;
 use crate::context::Limits;
 use crate::decode::{Signal, decode, scan};
 use crate::encode::encode;
@@ -34,6 +35,25 @@ pub fn protobuf(signal: Signal, request: &[u8]) {
     assert_eq!(written, encode(signal, &third).expect("as before"), "JSON does not keep everything");
 }
 
+/// A request that is accepted becomes blocks for ClickHouse that hold every one of its items.
+///
+/// # Panics
+/// If that does not hold.
+pub fn clickhouse(signal: Signal, request: &[u8]) {
+    const COLUMNS: [&str; 6] =
+        ["Timestamp", "TimeUnix", "SpanAttributes", "ResourceAttributes", "Events.Attributes", "Exemplars.TimeUnix"];
+    let Ok(counts) = scan(signal, request, Limits::default()) else { return };
+    let rows = Batch::read(signal, &[request, request], Limits::default(), 1).expect("a request that is accepted");
+    let parts = rows.parts();
+    assert_eq!(parts.iter().map(|(_, _, rows)| rows).sum::<usize>(), 2 * counts.items);
+    let layout = COLUMNS.map(|name| (name.to_owned(), "DateTime".to_owned())).to_vec();
+    for part in 0..parts.len() {
+        let block = rows.block(part, &layout).expect("a part that was told");
+        assert_eq!(usize::from(block.bytes[0]), block.columns.len());
+    }
+    assert!(rows.block(parts.len(), &layout).is_none());
+}
+
 /// A JSON document is refused, or becomes a request whose JSON says the same.
 ///
 /// # Panics
@@ -52,7 +72,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{json, protobuf};
+    use super::{clickhouse, json, protobuf};
     use crate::decode::Signal;
 
     /// Hands every file of a fuzz target's corpus to `check`, whole, cut short and with one byte changed.
@@ -75,9 +95,18 @@ mod tests {
 
     #[test]
     fn requests_of_the_corpus_keep_the_properties() {
-        on_corpus("traces", |bytes| protobuf(Signal::Traces, bytes));
-        on_corpus("metrics", |bytes| protobuf(Signal::Metrics, bytes));
-        on_corpus("logs", |bytes| protobuf(Signal::Logs, bytes));
+        on_corpus("traces", |bytes| {
+            protobuf(Signal::Traces, bytes);
+            clickhouse(Signal::Traces, bytes);
+        });
+        on_corpus("metrics", |bytes| {
+            protobuf(Signal::Metrics, bytes);
+            clickhouse(Signal::Metrics, bytes);
+        });
+        on_corpus("logs", |bytes| {
+            protobuf(Signal::Logs, bytes);
+            clickhouse(Signal::Logs, bytes);
+        });
     }
 
     #[test]

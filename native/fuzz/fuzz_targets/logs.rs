@@ -3,4 +3,7 @@
 use libfuzzer_sys::fuzz_target;
 use ottery_native::decode::Signal;
 
-fuzz_target!(|request: &[u8]| ottery_native::properties::protobuf(Signal::Logs, request));
+fuzz_target!(|request: &[u8]| {
+    ottery_native::properties::protobuf(Signal::Logs, request);
+    ottery_native::properties::clickhouse(Signal::Logs, request);
+});
