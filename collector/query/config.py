@@ -27,7 +27,7 @@ class ClickHouseServerConfig(ConfigModel):
     """Origins of web pages that may ask, or `*`."""
     max_body_size: int = Field(256 * MIB, ge=1)
     """Largest request body in bytes, also after decompression."""
-    max_query_size: int = Field(MIB, ge=1)
+    max_query_size: int = Field(MIB // 4, ge=1)
     """Longest statement in bytes, without the rows of an insert."""
     max_result_bytes: int = Field(64 * MIB, ge=1)
     """Largest result, in bytes before formatting, in a format that must be made whole; the others are streamed."""

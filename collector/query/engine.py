@@ -166,7 +166,7 @@ class Engine:
         if query.read_only or not self._config.writable:
             raise readonly(_LOCAL)
         parameters = {f"param_{name}": value for name, value in query.parameters.items()}
-        sql, own = split_settings(insert.statement.decode())
+        sql, own = split_settings(_text(insert.statement))
         self._prepare(handle, about, query, {**query.settings, **parameters, **own}, streamed=True)
         # chDB's streaming insert is no use here: what fails behind the parser (a constraint, too many parts, the
         # limit of partitions, a view) it does not tell, and the rows are gone.
@@ -178,21 +178,16 @@ class Engine:
         return Answer((), query.format, {"read_rows": "0", "read_bytes": "0", **written, "result_rows": "0"})
 
     def _statement(self, handle: Any, about: About, query: Query) -> Answer | Begun:
-        try:
-            sql, settings = query.text.decode(), dict(query.settings)
-        except UnicodeDecodeError as error:
-            raise Failure(36, "BAD_ARGUMENTS", "the statement is not UTF-8") from error
-        if self._config.writable:
-            self._check_class(handle, sql, read_only=query.read_only)
-        else:
+        sql, settings = _text(query.text), dict(query.settings)
+        if not self._config.writable:
             sql, own = split_settings(sql)
             settings |= own
-            self._check_class(handle, sql, read_only=True)
-            about.guard.check(handle, sql)
         named = output_format(query.text) or query.format
         streamed = not query.whole and _is_streamed(sql, named, settings)
         self._prepare(handle, about, query, settings, streamed=streamed)
+        self._check_class(handle, sql, read_only=query.read_only or not self._config.writable)
         if not self._config.writable:
+            about.guard.check(handle, sql)
             # Drivers send only settings that are shown as changeable, and these are: they are set before the lock.
             handle.query("SET readonly = 2" if _LISTING.fullmatch(sql) else "SET readonly = 1")
         return (_stream if streamed else _whole)(handle, sql, query, named)
@@ -261,6 +256,13 @@ def _stream(handle: Any, sql: str, query: Query, name: str) -> Answer | Begun:
         "result_bytes": str(size),
     }
     return Answer(chunks, name, summary)
+
+
+def _text(statement: bytes) -> str:
+    try:
+        return statement.decode()
+    except UnicodeDecodeError as error:
+        raise Failure(36, "BAD_ARGUMENTS", "the statement is not UTF-8") from error
 
 
 def _cells(handle: Any, sql: str) -> list[str]:

@@ -14,6 +14,10 @@ def limits(config: ClickHouseServerConfig, *, streamed: bool) -> dict[str, str]:
         "max_memory_usage": str(config.max_memory),
         "max_result_bytes": "0" if streamed else str(config.max_result_bytes),
         "max_threads": str(config.max_threads),
+        # Twice as long, for the engine also reads a statement as a literal within another.
+        "max_query_size": str(2 * config.max_query_size + 4096),
+        "max_parser_depth": "1000",
+        "max_parser_backtracks": "1000000",
     }
     return {name: value for name, value in bounds.items() if value != "0"}
 

@@ -72,7 +72,7 @@ def engine(tmp_path_factory):
     engine.close()
 
 
-@hypothesis_settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_NOISE, max_size=6), _WAYS, st.lists(_NOISE, max_size=6))
 def test_a_file_is_not_read_whatever_stands_around_it(engine, secret, before, way, behind):
     path, out = f"'{secret}'", f"'{secret}.out'"
@@ -85,3 +85,29 @@ def test_a_file_is_not_read_whatever_stands_around_it(engine, secret, before, wa
             assert b"hunter2" not in b"".join(answer.chunks), words
 
     assert [path.name for path in secret.parent.iterdir()] == ["secret.csv"], words
+
+
+_DEEP = {
+    "brackets": "SELECT " + "(" * 100_000 + "1" + ")" * 100_000,
+    "arrays": "SELECT " + "[" * 100_000 + "1" + "]" * 100_000,
+    "operators": "SELECT " + "NOT " * 60_000 + "1",
+    "sums": "SELECT 1" + "+1" * 100_000,
+    "subqueries": "SELECT * FROM (" * 10_000 + "SELECT 1" + ")" * 10_000,
+    "calls": "SELECT " + "abs(" * 50_000 + "1" + ")" * 50_000,
+    "casts": "SELECT 1" + "::Int8" * 40_000,
+    "types": "SELECT CAST(1 AS " + "Array(" * 30_000 + "Int8" + ")" * 30_000 + ")",
+    "joins": "SELECT 1 FROM t AS a " + " ".join(f"JOIN t AS t{number} ON 1" for number in range(2_000)),
+    "names": "SELECT a" + ".a" * 100_000,
+    "explains": "EXPLAIN " * 30_000 + "SELECT 1",
+    "a parameter's type": "SELECT {p:" + "Array(" * 30_000 + "Int8" + ")" * 30_000 + "}",
+    "a parameter's value": "SELECT {p:Array(Array(String))}",
+}
+
+
+@pytest.mark.parametrize("sql", _DEEP.values(), ids=_DEEP)
+@pytest.mark.parametrize("depth", [{}, {"max_parser_depth": "0"}], ids=["", "no depth asked for"])
+def test_a_deep_statement_is_refused_and_the_process_lives_on(engine, sql, depth):
+    with pytest.raises(Failure):
+        engine.run(Query(sql.encode(), settings=depth, parameters={"p": "[" * 200_000}))
+
+    assert engine.run(Query(b"SELECT 1")).chunks == [b"1\n"]

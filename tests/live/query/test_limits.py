@@ -116,6 +116,16 @@ async def test_a_statement_that_is_too_long_is_refused(serve):
     assert (await served.post(b"SELECT 1")).text == "1\n"
 
 
+@pytest.mark.parametrize("writable", [False, True], ids=["read-only", "writable"])
+async def test_a_statement_may_be_as_long_as_the_limit(serve, writable):
+    served = await serve(max_query_size=1 << 19, writable=writable)
+    sql = f"SELECT 1 IN ({','.join(repr(str(number)) for number in range(60_000))})"
+
+    answer = await served.post(sql.encode())
+
+    assert (len(sql) > 400_000, answer.text) == (True, "1\n")
+
+
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "compressed"])
 async def test_a_body_that_is_too_large_is_refused(serve, compressed):
     served = await serve(max_body_size=100_000)

@@ -77,7 +77,14 @@ def test_any_origin_is_allowed_by_a_star():
 def test_limits_of_the_operator_hold():
     bounds = limits(ClickHouseServerConfig(timeout=2.0, max_memory=0, max_threads=4), streamed=False)
 
-    assert bounds == {"max_execution_time": "2", "max_result_bytes": "67108864", "max_threads": "4"}
+    assert bounds == {
+        "max_execution_time": "2",
+        "max_result_bytes": "67108864",
+        "max_threads": "4",
+        "max_query_size": "528384",
+        "max_parser_depth": "1000",
+        "max_parser_backtracks": "1000000",
+    }
     asked = {"max_execution_time": "9", "max_threads": "1", "max_result_bytes": "0", "other": "5"}
     assert within(asked, bounds) == {**bounds, "max_threads": "1", "other": "5"}
 
