@@ -294,3 +294,34 @@ async def test_a_row_with_one_json_path_twice_is_refused_and_its_neighbours_are_
     assert refused.value.rows == [1]
     stored = f"SELECT LogAttributes.a.b::Int64, LogAttributesKeys FROM {store.database}.otel_logs ORDER BY 1"
     assert store.query(stored) == [(0, ["a.b"]), (2, ["a.b"])]
+
+
+async def test_queries_of_dashboards_find_what_was_stored(store):
+    async with exporting(store) as exporter:
+        for signal in Signal:
+            await exporter.push(sample(signal, 20))
+    trace = f"{2:032x}"
+    assert store.query(
+        f"WITH '{trace}' AS trace_id,"
+        f" (SELECT min(Start) FROM {store.database}.otel_traces_trace_id_ts WHERE TraceId = trace_id) AS start,"
+        f" (SELECT max(End) + 1 FROM {store.database}.otel_traces_trace_id_ts WHERE TraceId = trace_id) AS end"
+        " SELECT SpanId, Duration / 1e6, arrayZip(Events.Name, Events.Attributes), Links.TraceId"
+        f" FROM {store.database}.otel_traces"
+        " WHERE TraceId = trace_id AND Timestamp >= start AND Timestamp <= end ORDER BY Timestamp LIMIT 2"
+    ) == [
+        (f"{5:016x}", 5.0, [("cache.miss", {"http.route": "/orders/4"})], [f"{3:032x}"]),
+        (f"{6:016x}", 5.0, [("cache.miss", {"http.route": "/orders/5"})], [f"{3:032x}"]),
+    ]
+    logs = f"FROM {store.database}.otel_logs"
+    assert store.query(
+        f"SELECT Body {logs} WHERE toStartOfFiveMinutes(Timestamp) >= toDateTime('2026-01-01 00:00:00', 'UTC')"
+        " AND Timestamp >= toDateTime64('2026-01-01 00:00:00', 9, 'UTC') AND SeverityText = 'ERROR'"
+        " ORDER BY (toStartOfFiveMinutes(Timestamp), Timestamp) DESC LIMIT 1"
+    ) == [("order 17 placed",)]
+    assert store.value(f"SELECT count() {logs} WHERE hasToken(lower(Body), 'placed')") == 20
+    assert store.value(f"SELECT count() {logs} WHERE mapContains(LogAttributes, 'http.route')") == 20
+    assert store.value(f"SELECT count() {logs} WHERE has(LogAttributeItems, 'http.route=/orders/3')") == 3
+    assert store.query(
+        "SELECT MetricName, sum(Value), any(IsMonotonic), any(AggregationTemporality)"
+        f" FROM {store.database}.otel_metrics_sum WHERE Attributes['http.route'] != '' GROUP BY 1"
+    ) == [("shop.metric_1", 1 + 6 + 11 + 16, True, 2)]
