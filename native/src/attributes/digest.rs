@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh64::xxh64;
 
 use super::lists::{Builder, Lists, STRING};
+use crate::clickhouse::strings::HEX;
 
 /// How values are hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +33,14 @@ impl Algorithm {
 
     fn hex(self, bytes: &[u8]) -> String {
         match self {
-            Self::Sha256 => Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
-            Self::Xxh64 => format!("{:016x}", xxh64(bytes, 0)),
+            Self::Sha256 => hex(&Sha256::digest(bytes)),
+            Self::Xxh64 => hex(&xxh64(bytes, 0).to_be_bytes()),
         }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|byte| HEX[usize::from(*byte)]).map(char::from).collect()
 }
 
 /// The lists with the values of `keys` replaced by their hash. None where no list has any of them.
@@ -48,7 +53,7 @@ pub fn digest(lists: &Lists<'_>, keys: &HashSet<&str>, algorithm: Algorithm) -> 
     if !chosen.contains(&true) {
         return None;
     }
-    let mut built = Builder::default();
+    let mut built = Builder::like(lists);
     for (index, chosen) in lists.all().zip(chosen) {
         let (kind, value) = (lists.kinds.value(index), lists.values.value(index));
         match subject(kind, value) {

@@ -30,7 +30,7 @@ pub struct Put {
 /// The lists with the attribute `key` set to `kind` and the text of each row in `values`; null leaves a list as it is.
 #[must_use]
 pub fn put(lists: &Lists<'_>, key: &str, kind: u8, values: &StringArray, how: Put) -> ListArray {
-    let mut built = Builder::default();
+    let mut built = Builder::like(lists);
     for row in 0..lists.len() {
         let value = values.is_valid(row).then(|| values.value(row));
         let found = value.and_then(|_| place(lists, row, key));
@@ -60,7 +60,7 @@ pub fn delete(lists: &Lists<'_>, keys: &HashSet<&str>, pattern: Option<&Regex>) 
         return None;
     }
     let start = lists.all().start;
-    let mut built = Builder::default();
+    let mut built = Builder::like(lists);
     for row in 0..lists.len() {
         lists.list(row).filter(|index| !doomed[index - start]).for_each(|index| built.copy(lists, index));
         built.end();

@@ -69,7 +69,6 @@ impl<'a> Lists<'a> {
 }
 
 /// Attribute lists that are being made.
-#[derive(Default)]
 pub struct Builder {
     ends: Vec<i32>,
     keys: Texts,
@@ -87,6 +86,10 @@ struct Texts {
 }
 
 impl Texts {
+    fn with_room(texts: usize, bytes: usize) -> Self {
+        Self { ends: Vec::with_capacity(texts), bytes: Vec::with_capacity(bytes) }
+    }
+
     fn push(&mut self, value: &[u8]) {
         self.bytes.extend_from_slice(value);
         self.ends.push(self.bytes.len() as i32);
@@ -103,6 +106,24 @@ fn offsets(ends: Vec<i32>) -> OffsetBuffer<i32> {
 }
 
 impl Builder {
+    /// A builder with room for what `lists` holds.
+    #[must_use]
+    pub fn like(lists: &Lists<'_>) -> Self {
+        let all = lists.all();
+        let room = |texts: &StringArray| {
+            let ends = texts.value_offsets();
+            Texts::with_room(all.len(), (ends[all.end] - ends[all.start]) as usize)
+        };
+        Self {
+            ends: Vec::with_capacity(lists.len() + 1),
+            keys: room(lists.keys),
+            kinds: Vec::with_capacity(all.len() + lists.len()),
+            values: room(lists.values),
+            raw: Texts::with_room(all.len(), 0),
+            raw_valid: Vec::with_capacity(all.len()),
+        }
+    }
+
     /// Appends an attribute of `lists` to the list that is being made.
     pub fn copy(&mut self, lists: &Lists<'_>, index: usize) {
         self.keys.push(lists.keys.value(index).as_bytes());

@@ -57,7 +57,7 @@ impl Masks {
         if changed == 0 {
             return None;
         }
-        let mut built = Builder::default();
+        let mut built = Builder::like(lists);
         for (index, masked) in lists.all().zip(&found) {
             match masked {
                 Some(text) => built.push_value(STRING, text),

@@ -61,7 +61,8 @@ impl Strings {
     }
 }
 
-const HEX: [[u8; 2]; 256] = {
+/// The hexadecimal digits of each byte.
+pub const HEX: [[u8; 2]; 256] = {
     let digits = b"0123456789abcdef";
     let mut table = [[0; 2]; 256];
     let mut byte = 0;
