@@ -9,6 +9,9 @@ from pydantic import BeforeValidator, Field, model_validator
 from collector.api import ConfigModel, Duration, ExporterConfig, Logger, Signal
 from exporters.kafka.client import ClientConfig
 
+_SHARE_OF_TIMEOUT = 0.9
+"""Part of the only attempt's time after which the library gives a record up, so that its word comes in time."""
+
 Encoding = Literal["otlp_proto", "otlp_json"]
 Acks = Annotated[Literal["all", "1", "0"], BeforeValidator(lambda value: "all" if value == -1 else str(value))]
 
@@ -144,7 +147,7 @@ class KafkaConfig(ExporterConfig, ClientConfig):
     def properties(self, log: Logger | None) -> dict[str, Any]:
         """Return everything for the client library."""
         retry = self.retry_on_failure
-        patience = retry.max_elapsed_time if retry.enabled else self.timeout
+        patience = retry.max_elapsed_time if retry.enabled else self.timeout * _SHARE_OF_TIMEOUT
         return {
             **super().properties(log),
             **self.producer.properties(),

@@ -21,6 +21,7 @@ _OPERATOR = frozenset(
         KafkaError.UNSUPPORTED_COMPRESSION_TYPE,
         KafkaError.INVALID_CONFIG,
         KafkaError._AUTHENTICATION,  # noqa: SLF001 - as above
+        KafkaError._SSL,  # noqa: SLF001 - as above
         KafkaError.SASL_AUTHENTICATION_FAILED,
         KafkaError.UNSUPPORTED_SASL_MECHANISM,
     }

@@ -37,6 +37,8 @@ LATENCY = Metric(
 _OVERHEAD = 512
 """Bytes that a record has beside its value, key and headers, with room to spare."""
 _LOOK_IN_A_THREAD = 1 << 20
+_SHARE_OF_TIMEOUT = 0.95
+"""Part of an attempt's time after which it says itself what is missing, rather than be cut off without a word."""
 
 
 class KafkaExporter:
@@ -110,7 +112,10 @@ class KafkaExporter:
         ]
         if not waiting:
             return
-        await asyncio.wait([report for _, _, report in waiting])
+        patience = self._config.timeout * _SHARE_OF_TIMEOUT or None
+        _, late = await asyncio.wait([report for _, _, report in waiting], timeout=patience)
+        if late:
+            raise self._unanswered(len(late))
         errors: list[OtteryError] = []
         for name, record, report in waiting:
             if (error := report.result().error) is None:
@@ -123,6 +128,13 @@ class KafkaExporter:
                 errors.append(failure)
         if errors:
             raise min(errors, key=_urgency)
+
+    def _unanswered(self, records: int) -> OtteryError:
+        """Say why reports are missing. Their records stay under way, and the next attempt waits for them."""
+        brokers = ", ".join(self._config.brokers)
+        if (trouble := self._producer.trouble) is not None:
+            return classify(trouble, brokers)
+        return Retryable(f"{brokers}: no word on {records} records yet", kind="timeout")
 
     def _send(self, delivery: Delivery, name: str, record: Record) -> asyncio.Future[Report]:
         known = f"{delivery.token}#{name}"

@@ -53,6 +53,8 @@ class AsyncProducer:
         self._thread: threading.Thread | None = None
         self._ending = threading.Event()
         self._reports: list[tuple[asyncio.Future[Report], Report]] = []
+        self.trouble: KafkaError | None = None
+        """Why brokers cannot be reached, as long as none has answered since."""
 
     def start(self) -> None:
         """Begin. Raises `Fatal` for properties that the library does not take; nothing is asked of a broker."""
@@ -64,7 +66,7 @@ class AsyncProducer:
 
     def _make(self) -> Producer:
         try:
-            return Producer(self._properties)
+            return Producer({**self._properties, "error_cb": self._troubled})
         except (KafkaException, ValueError, TypeError) as error:
             raise Fatal(f"the Kafka client cannot be set up: {_words(error)}") from error
 
@@ -79,7 +81,7 @@ class AsyncProducer:
         self._reports = []
 
     def _end(self, producer: Producer, thread: threading.Thread) -> None:
-        producer.flush(_STOP_LIMIT)
+        producer.flush(_STOP_LIMIT if self.trouble is None else 0.1)
         producer.purge()
         producer.flush(1.0)
         self._ending.set()
@@ -117,7 +119,14 @@ class AsyncProducer:
             old.purge()
             old.flush(0)
 
+    def _troubled(self, error: KafkaError) -> None:
+        # That all brokers are down comes last, and does not say why.
+        if self.trouble is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - the library's public name
+            self.trouble = error
+
     def _reported(self, future: asyncio.Future[Report], error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            self.trouble = None
         self._reports.append((future, Report(error, message.latency() or 0.0)))
 
     def _listen(self) -> None:

@@ -21,6 +21,8 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from tests.live.certificates import Authority
+
 _HERE = Path(__file__).parent
 _JARS = _HERE.parents[2] / "build" / "kafka"
 _READY_LIMIT = 60.0
@@ -64,10 +66,17 @@ def _properties(directory: Path, ports: dict[str, int], extra: dict[str, str]) -
         "controller.quorum.voters": f"1@127.0.0.1:{ports['controller']}",
         "controller.listener.names": "CONTROLLER",
         "listeners": f"PLAINTEXT://127.0.0.1:{ports['plain']},PROXIED://127.0.0.1:{ports['behind']},"
-        f"SASL://127.0.0.1:{ports['sasl']},CONTROLLER://127.0.0.1:{ports['controller']}",
+        f"SASL://127.0.0.1:{ports['sasl']},TLS://127.0.0.1:{ports['tls']},CONTROLLER://127.0.0.1:{ports['controller']}",
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{ports['plain']},PROXIED://127.0.0.1:{ports['proxied']},"
-        f"SASL://127.0.0.1:{ports['sasl']}",
-        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,SASL:SASL_PLAINTEXT",
+        f"SASL://127.0.0.1:{ports['sasl']},TLS://127.0.0.1:{ports['tls']}",
+        "listener.security.protocol.map": (
+            "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL"
+        ),
+        "listener.name.tls.ssl.keystore.type": "PEM",
+        "listener.name.tls.ssl.keystore.location": str(directory / "keystore.pem"),
+        "listener.name.tls.ssl.truststore.type": "PEM",
+        "listener.name.tls.ssl.truststore.location": str(directory / "authority.pem"),
+        "listener.name.tls.ssl.client.auth": "required",
         "inter.broker.listener.name": "PLAINTEXT",
         "listener.name.sasl.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
         "listener.name.sasl.plain.sasl.jaas.config": (
@@ -103,7 +112,7 @@ class Broker:
     """
 
     def __init__(self, directory: Path, port: int | None = None, **extra: str) -> None:
-        names = ("plain", "controller", "proxied", "behind", "sasl")
+        names = ("plain", "controller", "proxied", "behind", "sasl", "tls")
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         if port is not None:
             self.ports["plain"] = port
@@ -112,6 +121,10 @@ class Broker:
         self.process: subprocess.Popen[bytes] | None = None
         data = directory / "data"
         data.mkdir(parents=True)
+        self.authority = Authority(directory)
+        own = self.authority.pair("broker")
+        keystore = "".join(Path(own[part]).read_text() for part in ("key_file", "cert_file"))
+        (directory / "keystore.pem").write_text(keystore)
         identity = [base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=") for _ in range(2)]
         (data / "meta.properties").write_text(
             f"version=1\ncluster.id={identity[0]}\nnode.id=1\ndirectory.id={identity[1]}\n"
@@ -132,6 +145,11 @@ class Broker:
     def sasl(self) -> str:
         """`host:port` of the way for users who sign in."""
         return f"127.0.0.1:{self.ports['sasl']}"
+
+    @property
+    def tls(self) -> str:
+        """`host:port` of the way with TLS, for clients with a certificate of `authority`."""
+        return f"127.0.0.1:{self.ports['tls']}"
 
     def start(self) -> None:
         """Start, and return when clients are served. Raises `NoBroker`."""

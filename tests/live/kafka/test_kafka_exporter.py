@@ -7,11 +7,13 @@ import pytest
 from confluent_kafka.admin import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from collector.api import Batch, Context, Delivery, Fatal, Permanent, Signal
+from collector.api import Batch, Context, Delivery, Fatal, Permanent, Retryable, Signal
 from collector.testing import RecordingMetrics, sample_batch, sample_request, settings
 from collector.wire.codec import codec
 from exporters.kafka.exporter import BYTES, LATENCY, RECORDS
 from exporters.kafka.factory import FACTORY
+from tests.live.certificates import Authority
+from tests.live.kafka.broker import free_ports
 from tests.live.kafka.other_client import ends, read, write
 
 QUIET = {"linger": "0s"}
@@ -32,6 +34,15 @@ async def exporter(address, *, recorded=None, **config):
 
 def _delivery(batch, token="t1"):
     return Delivery(batch, token)
+
+
+async def _persistently(kafka, delivery):
+    """Push as a runner does: again, until the broker has it."""
+    while True:
+        try:
+            return await kafka.push(delivery)
+        except Retryable:
+            continue
 
 
 async def _records(address, topic, count, **options):
@@ -175,9 +186,9 @@ async def test_a_killed_and_restarted_broker_loses_and_doubles_nothing(broker, m
     deliveries = [_delivery(sample_batch(Signal.TRACES, 1 + number % 5), f"t{number}") for number in range(60)]
     async with exporter(broker.address, traces={"topic": name}) as kafka, asyncio.TaskGroup() as tasks:
         for number, delivery in enumerate(deliveries):
-            tasks.create_task(kafka.push(delivery))
+            tasks.create_task(_persistently(kafka, delivery))
             if number == 30:
-                await kafka.push(deliveries[0])
+                await _persistently(kafka, deliveries[0])
                 await asyncio.to_thread(broker.kill)
                 restarted = tasks.create_task(asyncio.to_thread(broker.start))
         await restarted
@@ -196,7 +207,30 @@ async def test_signing_in_works_and_a_wrong_password_is_an_operators_matter(brok
     auth = {"sasl": {"mechanism": mechanism, "username": "ottery", "password": "secret"}}
     async with exporter(broker.sasl, auth=auth, traces={"topic": topic}) as kafka:
         await kafka.push(_delivery(sample_batch(Signal.TRACES)))
+    auth["sasl"]["password"] = "wrong"
+    async with exporter(broker.sasl, auth=auth, timeout="2s", traces={"topic": topic}) as kafka:
+        with pytest.raises(Fatal, match=f"{broker.sasl}: .*[Aa]uthentication"):
+            await kafka.push(_delivery(sample_batch(Signal.TRACES)))
     assert await asyncio.to_thread(ends, broker.address, topic) == {0: 1}
+
+
+async def test_mutual_tls_works_and_a_stranger_is_not_believed(broker, topic, tmp_path):
+    ours = {"ca_file": str(broker.authority.ca), **broker.authority.pair("ottery")}
+    async with exporter(broker.tls, tls=ours, traces={"topic": topic}) as kafka:
+        await kafka.push(_delivery(sample_batch(Signal.TRACES)))
+    assert await asyncio.to_thread(ends, broker.address, topic) == {0: 1}
+    strange = {**ours, "ca_file": str(Authority(tmp_path, "stranger").ca)}
+    async with exporter(broker.tls, tls=strange, timeout="2s", traces={"topic": topic}) as kafka:
+        with pytest.raises(Fatal, match="certificate verify failed"):
+            await kafka.push(_delivery(sample_batch(Signal.TRACES)))
+    assert await asyncio.to_thread(ends, broker.address, topic) == {0: 1}
+
+
+async def test_a_broker_that_does_not_answer_is_named(broker, topic):
+    (nowhere,) = free_ports(1)
+    async with exporter(f"127.0.0.1:{nowhere}", timeout="1s", traces={"topic": topic}) as kafka:
+        with pytest.raises(Retryable, match=f"127.0.0.1:{nowhere}: .*[Cc]onnect"):
+            await kafka.push(_delivery(sample_batch(Signal.TRACES)))
 
 
 async def test_a_missing_topic_is_an_operators_matter(broker):
