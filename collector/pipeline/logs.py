@@ -31,12 +31,10 @@ def deduplicates(plan: Pipeline) -> bool:
 
 def make_log(name: str, plan: Pipeline, settings: Settings) -> Log:
     """Return the log of a pipeline, on disk where its delivery names a directory. Nothing is opened."""
-    directory = log_directory(name, plan)
+    directory, delivery = log_directory(name, plan), plan.delivery
     if directory is None:
         return MemoryLog()
-    delivery = plan.delivery
-    window = delivery.deduplication_window if deduplicates(plan) else 0.0
-    return DiskLog(directory, delivery, plan.signal, codec(), settings, window=window)
+    return DiskLog(directory, delivery, plan.signal, codec(), settings, window=delivery.deduplication_window)
 
 
 def make_intake(name: str, plan: Pipeline, settings: Settings) -> Intake:

@@ -130,17 +130,17 @@ class Pipeline:
     async def consume(self, batch: Batch) -> None:
         """Take a batch over; see `collector.api.Consume`."""
         self.guard()
-        digest = await digest_of(batch) if self._deduplicates else b""
+        digest = await digest_of(batch) if self._deduplicates or batch.context.origin else b""
         if digest and (sequence := await self.log.known(digest)) is not None:
             self._count_repeated(batch)
             await self._confirm(batch, sequence)
             return
         if not self._steps:
-            await self._keep(batch, digest, unchanged=True)
+            await self._keep(batch, digest, unchanged=not batch.context.origin)
             return
         processed, taken_out = await asyncio.to_thread(self._process, batch)
         if processed is not None:
-            await self._keep(processed, digest, unchanged=processed is batch)
+            await self._keep(processed, digest, unchanged=processed is batch and not batch.context.origin)
         for component, items in taken_out.items():
             self._count_taken_out(component, items)
 

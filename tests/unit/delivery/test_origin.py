@@ -5,13 +5,16 @@ import asyncio
 import pytest
 
 from collector.api import Batch, BatchConfig, Context, ExporterConfig, Origin, Permanent, QueueConfig, Signal
+from collector.delivery.config import LogConfig
 from collector.delivery.dead_letters import CountedDrops
+from collector.delivery.disk.log import DiskLog
 from collector.delivery.log import Bounds, Limits, Portion
 from collector.delivery.memory import MemoryLog
 from collector.delivery.pieces import pieces
 from collector.delivery.runner import Route, Runner
 from collector.pipeline.pipeline import Pipeline, Sink
 from collector.testing import FakeClock, RecordingExporter, RecordingLog, RecordingMetrics, sample_batch, settings
+from collector.wire.codec import codec
 
 
 def _batch(items, origin=""):
@@ -89,6 +92,31 @@ async def test_a_log_that_forgets_has_taken_such_rows_only_when_every_exporter_h
         await consuming
         pipeline.log.close()
         await running
+
+
+async def test_a_log_on_disk_keeps_a_cut_once_that_comes_again_after_a_crash(tmp_path):
+    exporter = RecordingExporter()
+    for life in (1, 2):
+        log = DiskLog(tmp_path / "traces", LogConfig(), Signal.TRACES, codec(), settings("traces"), window=60.0)
+        pipeline = Pipeline(
+            "traces",
+            Signal.TRACES,
+            log,
+            steps=[],
+            sinks=[Sink("e", exporter, ExporterConfig(), settings())],
+            settings=settings(),
+            dead_letters=CountedDrops(RecordingMetrics(), RecordingLog()),
+        )
+        await pipeline.open()
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(pipeline.run())
+            await pipeline.consume(_batch(2, "k:0-2"))
+            if life == 2:
+                await pipeline.consume(_batch(2, "k:2-4"))
+            log.close()
+            await running
+        await log.shut()
+    assert [delivery.token for delivery in exporter.deliveries] == ["traces:k:0-2", "traces:k:2-4"]
 
 
 async def test_rows_that_somebody_waits_for_are_not_kept_back_to_gather_more():
