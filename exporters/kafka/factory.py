@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collector.api import Exporter, Factory, Kind, Settings
+from collector.api import Exporter, Factory, Fatal, Kind, Settings
 from exporters.kafka.config import KafkaConfig
 
 
 def _create(config: KafkaConfig, settings: Settings) -> Exporter:
-    from exporters.kafka.exporter import KafkaExporter  # noqa: PLC0415 - loads the Kafka client
+    try:
+        from exporters.kafka.exporter import KafkaExporter  # noqa: PLC0415 - loads the Kafka client
+    except ModuleNotFoundError as error:
+        raise Fatal(f"the exporter kafka needs {error.name}; install it with: pip install 'ottery[kafka]'") from error
 
     return KafkaExporter(config, settings)
 
