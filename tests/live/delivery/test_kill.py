@@ -28,4 +28,4 @@ def test_killed_at_random_moments_nothing_answered_is_lost_and_the_ledger_balanc
     place = kit.place(collector)
     assert (place.flight, place.outcomes["stored"]) == ({}, place.taken.items - place.origin.items)
     assert set(place.outcomes) == {"stored"}
-    assert len(load.answered) > KILLS
+    assert len(load.answered) >= KILLS // 2
