@@ -32,7 +32,7 @@ class CompressionParams(ConfigModel):
     """`producer.compression_params`."""
 
     level: int = -1
-    """-1 is the method's own default."""
+    """-1 is the method's own default, for zstd 1: the next levels cost more than they save."""
 
 
 class ProducerConfig(ConfigModel):
@@ -56,6 +56,8 @@ class ProducerConfig(ConfigModel):
     def properties(self) -> dict[str, Any]:
         """Return the client's properties."""
         level = self.compression_params.level
+        if level == -1 and self.compression == "zstd":
+            level = 1
         largest = max(self.max_message_bytes, 1_000_000)
         return {
             "message.max.bytes": largest,

@@ -25,6 +25,7 @@ def test_the_defaults_are_those_of_a_producer_that_loses_and_repeats_nothing():
         "acks": "all",
         "enable.idempotence": True,
         "compression.type": "zstd",
+        "compression.level": 1,
         "batch.num.messages": 10_000,
         "allow.auto.create.topics": True,
         "linger.ms": 10.0,
