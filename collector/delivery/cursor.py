@@ -12,6 +12,8 @@ from collector.api import Batch, Overloaded
 from collector.delivery.log import NOTHING, Bounds, Limits, Outcome, Portion, QueueFull, Record, Tally
 from collector.delivery.place import Place
 
+_ANYTHING = Tally(items=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -59,7 +61,7 @@ class LogCursor:
         self._shelf = shelf
         self._again: deque[Portion] = deque()
         self._flying = NOTHING
-        self._wanted = 0
+        self._wanted = _ANYTHING
         self._hurried = False
         self._reader: asyncio.Future[None] | None = None
         self._watchers: dict[int, asyncio.Future[None]] = {}
@@ -94,6 +96,14 @@ class LogCursor:
         items = self._shelf.total.items - self.place.taken.items
         return items + sum(portion.unsettled for portion in self._again)
 
+    @property
+    def _satisfied(self) -> bool:
+        """Whether as much is unread as the reader waits for."""
+        if self._unread < self._wanted.items:
+            return False
+        size = self._shelf.total.size - self.place.taken.size
+        return size + sum(portion.tally.size for portion in self._again) >= self._wanted.size
+
     def full(self, offered: Tally) -> bool:
         """Whether more does not fit; an empty backlog takes any batch, however large."""
         bounds, backlog = self.bounds, self.backlog
@@ -107,7 +117,7 @@ class LogCursor:
 
     def added(self) -> None:
         """Take notice that the log has grown."""
-        if self._unread >= self._wanted:
+        if self._satisfied:
             self.wake()
 
     def wake(self) -> None:
@@ -123,9 +133,9 @@ class LogCursor:
         """Let writers that wait for room look again."""
         self._room.set()
 
-    async def wait(self, items: int, timeout: float | None) -> bool:  # noqa: ASYNC109 - see Cursor
-        self._wanted = 1 if self._hurried else max(items, 1)
-        if self._unread < self._wanted and not self._shelf.closed and not self._left:
+    async def wait(self, items: int, timeout: float | None, size: int = 0) -> bool:  # noqa: ASYNC109 - see Cursor
+        self._wanted = _ANYTHING if self._hurried else Tally(items=max(items, 1), size=size)
+        if not self._satisfied and not self._shelf.closed and not self._left:
             self._reader = asyncio.get_running_loop().create_future()
             try:
                 async with asyncio.timeout(timeout):

@@ -141,8 +141,8 @@ class Cursor(Protocol):
     def outcomes(self) -> Mapping[str, int]:
         """What became of items: `stored`, `dead_lettered` and `dropped:<reason>`, for as long as the log remembers."""
 
-    async def wait(self, items: int, timeout: float | None) -> bool:  # noqa: ASYNC109 - gathering ends by it as a rule
-        """Wait until so many items are unread, the log is closed, or `timeout` seconds have gone by.
+    async def wait(self, items: int, timeout: float | None, size: int = 0) -> bool:  # noqa: ASYNC109 - gathering ends by it as a rule
+        """Wait until so many items of `size` bytes are unread, the log is closed, or `timeout` seconds have gone by.
 
         Returns whether anything is unread.
         """

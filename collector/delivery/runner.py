@@ -118,10 +118,10 @@ class Runner:
 
     async def _gather(self) -> Portion | None:
         batch = self._batch
-        if batch.min_size and batch.sizer == "items":
+        if batch.sizer == "items":
             await self.cursor.wait(batch.min_size, batch.flush_timeout)
-        elif batch.flush_timeout:
-            await self._settings.clock.sleep(batch.flush_timeout)
+        else:
+            await self.cursor.wait(1, batch.flush_timeout, batch.min_size)
         try:
             return await self.cursor.take(self._limits)
         except OSError as error:

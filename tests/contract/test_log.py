@@ -160,6 +160,18 @@ async def test_wait_ends_when_enough_items_are_unread(log):
     assert waiting.result() is True
 
 
+async def test_wait_ends_when_enough_bytes_are_unread(log):
+    cursor = log.cursor("a", WIDE)
+    one = _batch(3).size
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(cursor.wait(1, None, 2 * one))
+        await log.append(_batch(3))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await log.append(_batch(3))
+    assert waiting.result() is True
+
+
 async def test_wait_ends_by_its_timeout_and_tells_whether_anything_is_unread(log):
     cursor = log.cursor("a", WIDE)
     assert await cursor.wait(1, 0.001) is False

@@ -91,6 +91,21 @@ async def test_a_record_over_max_size_is_cut_and_every_piece_has_its_own_token()
 
 
 @pytest.mark.parametrize(
+    "batch",
+    [
+        pytest.param(BatchConfig(min_size=0, flush_timeout=3600.0), id="nothing to gather"),
+        pytest.param(BatchConfig(min_size=1, sizer="bytes", flush_timeout=3600.0), id="bytes that are there"),
+    ],
+)
+async def test_what_is_enough_leaves_without_waiting_for_the_flush(batch):
+    exporter = RecordingExporter()
+    async with _running(exporter, _config(batch=batch)) as (log, _, _):
+        for _ in range(3):
+            await log.append(sample_batch(Signal.TRACES, 2))
+        await exporter.delivered(6)
+
+
+@pytest.mark.parametrize(
     ("error", "kind", "state"),
     [
         pytest.param(Retryable("busy", kind="busy"), "busy", State.DEGRADED, id="retryable"),
