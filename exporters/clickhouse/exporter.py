@@ -108,6 +108,9 @@ class ClickHouseExporter:
             try:
                 self._insert(part, delivery.token)
             except TooMuch as error:
+                if error.kind == "size" and part.count == 1:
+                    refusals.give_up(part.first, Permanent(f"a row that is too large alone: {error}", kind="size"))
+                    return
                 patient = error.kind == "memory" and delivery.attempt < _ATTEMPTS_WHOLE
                 if patient or part.count == 1:
                     raise

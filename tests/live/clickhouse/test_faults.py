@@ -1,17 +1,20 @@
 """What goes wrong with a server, and what the exporter makes of it."""
 
 import asyncio
+import os
 import re
 import socket
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from collector.api import Batch, Context, Delivery, Fatal, Retryable, Signal, State
+from collector.api import Batch, Context, Delivery, Fatal, Permanent, Retryable, Signal, State
 from collector.testing import SAMPLE_TIME, RecordingReport, settings
 from collector.wire.codec import codec
 from exporters.clickhouse.errors import TooMuch
 from tests.live.clickhouse.conftest import exporting, sample
+from tests.live.clickhouse.gateway import gateway
 
 DAY = 86_400 * 10**9
 YEAR_2299 = 10_382_169_600 * 10**9
@@ -124,6 +127,26 @@ async def test_a_server_short_of_memory_gets_halves_after_three_attempts(store):
         await exporter.push(delivery)
         assert "logs:2026-01-01/halved" in delivery.done
     assert store.count("otel_logs") == 20_000
+
+
+async def test_a_row_that_a_gateway_finds_too_large_alone_is_refused_and_the_others_are_stored(http_store, clickhouse):
+    request = ExportLogsServiceRequest()
+    records = request.resource_logs.add().scope_logs.add().log_records
+    for number in range(8):
+        body = os.urandom(50_000).hex() if number == 5 else str(number)
+        records.add(time_unix_nano=SAMPLE_TIME).body.string_value = body
+    batch = Batch(Signal.LOGS, codec(), requests=(request.SerializeToString(),), items=8)
+    delivery = Delivery(batch, "log:0-0")
+    with gateway(clickhouse.url, most=20_000) as address:
+        http_store.endpoint = address
+        async with exporting(http_store) as exporter:
+            with pytest.raises(Permanent, match="too large alone") as refused:
+                await exporter.push(delivery)
+    assert (refused.value.rows, refused.value.rest_stored) == ([5], True)
+    http_store.endpoint = clickhouse.url
+    assert http_store.query(f"SELECT Body FROM {http_store.database}.otel_logs ORDER BY Body") == [
+        (body,) for body in "0123467"
+    ]
 
 
 def _spans(times):
