@@ -30,7 +30,7 @@ class ClientTls(ConfigModel):
     """`tls`: how the server is verified, and who we are."""
 
     insecure: bool = False
-    """Speak without TLS (gRPC; over HTTP the URL's scheme decides)."""
+    """Speak without TLS (gRPC, where the endpoint has no scheme; otherwise the scheme decides)."""
     insecure_skip_verify: bool = False
     """Accept any certificate (HTTP only)."""
     ca_file: Path | None = None
@@ -97,7 +97,7 @@ class GrpcConfig(ExporterConfig):
     """`otlp_grpc`."""
 
     endpoint: str = Field(min_length=1)
-    """`host:port`, `https://host:port`, `http://host:port` (which means `tls.insecure`), or several with commas.
+    """`host:port`, `https://host:port`, `http://host:port` (without TLS), or several with commas, all with TLS or none.
 
     Requests take turns over several; one that does not answer is left out of its turn until it does.
     """
@@ -127,15 +127,35 @@ class GrpcConfig(ExporterConfig):
                 raise ValueError(f"gRPC for Python always verifies, with TLS 1.2 or 1.3: remove {key}")
         return tls
 
+    @model_validator(mode="after")
+    def _one_security(self) -> Self:
+        if not self._endpoints:
+            raise ValueError(f"endpoint: host:port was expected, not {self.endpoint!r}")
+        if len({self._is_plaintext(endpoint) for endpoint in self._endpoints}) > 1:
+            raise ValueError(
+                "endpoint: endpoints with TLS and without do not mix: give all of them the same scheme,"
+                " or each an exporter of its own"
+            )
+        return self
+
+    @property
+    def _endpoints(self) -> list[str]:
+        return [part.strip() for part in self.endpoint.split(",") if part.strip()]
+
+    def _is_plaintext(self, endpoint: str) -> bool:
+        if endpoint.startswith(("http://", "https://")):
+            return endpoint.startswith("http://")
+        return self.tls.insecure
+
     @property
     def targets(self) -> list[str]:
         """Each endpoint as gRPC names it."""
-        return [part.strip().removeprefix("http://").removeprefix("https://") for part in self.endpoint.split(",")]
+        return [endpoint.removeprefix("http://").removeprefix("https://") for endpoint in self._endpoints]
 
     @property
     def plaintext(self) -> bool:
-        """Whether connections go without TLS."""
-        return self.tls.insecure or self.endpoint.startswith("http://")
+        """Whether connections go without TLS: all of them do, or none."""
+        return self._is_plaintext(self._endpoints[0])
 
 
 class Cookies(ConfigModel):

@@ -17,16 +17,43 @@ def test_the_page_names_every_key(key):
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "targets", "plaintext"),
+    ("endpoint", "insecure", "targets", "plaintext"),
     [
-        pytest.param("host:4317", ["host:4317"], False, id="bare"),
-        pytest.param("http://host:4317", ["host:4317"], True, id="http"),
-        pytest.param("https://a:1, https://b:2", ["a:1", "b:2"], False, id="several"),
+        pytest.param("host:4317", False, ["host:4317"], False, id="bare"),
+        pytest.param("host:4317", True, ["host:4317"], True, id="bare and insecure"),
+        pytest.param("http://host:4317", False, ["host:4317"], True, id="http"),
+        pytest.param("https://host:4317", True, ["host:4317"], False, id="https and insecure"),
+        pytest.param("https://a:1, https://b:2", False, ["a:1", "b:2"], False, id="several"),
+        pytest.param("http://a:1,http://b:2,", False, ["a:1", "b:2"], True, id="several without TLS"),
+        pytest.param("a:1, https://b:2", False, ["a:1", "b:2"], False, id="bare beside https"),
+        pytest.param("a:1, http://b:2", True, ["a:1", "b:2"], True, id="bare and insecure beside http"),
     ],
 )
-def test_a_grpc_endpoint_names_targets_and_whether_there_is_tls(endpoint, targets, plaintext):
-    config = GrpcConfig(endpoint=endpoint)
+def test_a_grpc_endpoint_names_targets_and_whether_there_is_tls(endpoint, insecure, targets, plaintext):
+    config = GrpcConfig(endpoint=endpoint, tls={"insecure": insecure})
     assert (config.targets, config.plaintext) == (targets, plaintext)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "insecure"),
+    [
+        pytest.param("http://a:1, https://b:2", False, id="http first"),
+        pytest.param("https://a:1, http://b:2", False, id="https first"),
+        pytest.param("http://a:1, b:2", False, id="http beside bare"),
+        pytest.param("https://a:1, b:2", True, id="https beside bare and insecure"),
+    ],
+)
+def test_grpc_endpoints_with_and_without_tls_do_not_mix(endpoint, insecure):
+    words = (
+        "endpoints with TLS and without do not mix: give all of them the same scheme, or each an exporter of its own"
+    )
+    with pytest.raises(ValidationError, match=words):
+        GrpcConfig(endpoint=endpoint, tls={"insecure": insecure})
+
+
+def test_each_http_endpoint_keeps_its_own_scheme():
+    config = HttpConfig(endpoint="http://a:1, https://b:2")
+    assert config.urls(Signal.TRACES) == ["http://a:1/v1/traces", "https://b:2/v1/traces"]
 
 
 def test_urls_are_the_base_with_the_path_of_otlp_or_the_signals_own():
@@ -45,6 +72,7 @@ def test_a_signal_may_have_nowhere_to_go():
         pytest.param(HttpConfig, {}, "endpoint, or an endpoint for each signal, is needed", id="nowhere"),
         pytest.param(HttpConfig, {"endpoint": "host:4318"}, "a URL such as https://collector:4318", id="no URL"),
         pytest.param(GrpcConfig, {"endpoint": ""}, "at least 1 character", id="no endpoint"),
+        pytest.param(GrpcConfig, {"endpoint": " , "}, "host:port was expected", id="commas alone"),
         pytest.param(
             GrpcConfig,
             {"endpoint": "a:1", "auth": {"authenticator": "oauth2client"}},
