@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from collector.api import ConfigModel, Duration
 from collector.http import split_endpoint
@@ -17,6 +17,8 @@ from collector.receivers.inflate import ENCODINGS
 MEBIBYTE = 1024 * 1024
 BODY_LIMIT = 64 * MEBIBYTE
 """The size of a request that OTLP recommends to accept."""
+_LARGEST = 256 * MEBIBYTE
+"""What the native codec decodes at once: a larger request would be answered OK, and then never be read again."""
 
 
 def _refused(reason: str) -> BeforeValidator:
@@ -30,6 +32,15 @@ def _refused(reason: str) -> BeforeValidator:
 def _or_default(default: int) -> BeforeValidator:
     """Read 0 as the default, as the OpenTelemetry Collector does."""
     return BeforeValidator(lambda value: default if value == 0 else value)
+
+
+def _at_most(limit: int, unit: str) -> AfterValidator:
+    def check(value: int) -> int:
+        if value > limit:
+            raise ValueError(f"at most {limit} {unit} was expected, not {value}: larger requests cannot be decoded")
+        return value
+
+    return AfterValidator(check)
 
 
 Authenticator = Annotated[None, _refused("there are no authenticator extensions; use mutual TLS (tls.client_ca_file)")]
@@ -139,8 +150,13 @@ class GrpcServerConfig(_ServerConfig):
     """A gRPC server."""
 
     endpoint: str = "localhost:4317"
-    max_recv_msg_size_mib: Annotated[int, _or_default(64), Field(gt=0, lt=2048)] = 64
-    """Largest request, before and after decompression."""
+    max_recv_msg_size_mib: Annotated[
+        int,
+        _or_default(64),
+        Field(gt=0, json_schema_extra={"maximum": _LARGEST // MEBIBYTE}),
+        _at_most(_LARGEST // MEBIBYTE, "MiB"),
+    ] = 64
+    """Largest request in MiB, before and after decompression; at most 256."""
     max_concurrent_streams: Annotated[int, _or_default(100), Field(gt=0)] = 100
     """Requests under way on one connection. Without a limit, a client that opens and resets them shuts others out."""
     keepalive: Keepalive = Keepalive()
@@ -188,8 +204,13 @@ class HttpServerConfig(_ServerConfig):
 
     endpoint: str = "localhost:4318"
     cors: Cors = Cors()
-    max_request_body_size: Annotated[int, _or_default(BODY_LIMIT), Field(gt=0)] = BODY_LIMIT
-    """Largest body in bytes, before and after decompression."""
+    max_request_body_size: Annotated[
+        int,
+        _or_default(BODY_LIMIT),
+        Field(gt=0, json_schema_extra={"maximum": _LARGEST}),
+        _at_most(_LARGEST, "bytes"),
+    ] = BODY_LIMIT
+    """Largest body in bytes, before and after decompression; at most 256 MiB."""
     compression_algorithms: tuple[str, ...] = ("", *ENCODINGS)
     """Encodings of requests that are accepted; the empty one is none at all."""
     response_headers: dict[str, str] = Field(default_factory=dict)
