@@ -86,6 +86,8 @@ class Sasl(ConfigModel):
     def _complete(self) -> Self:
         if self.mechanism != "OAUTHBEARER" and not (self.username and self.password.get_secret_value()):
             raise ValueError(f"{self.mechanism} needs username and password")
+        if self.mechanism == "OAUTHBEARER" and self.oauthbearer is None:
+            raise ValueError("OAUTHBEARER needs the block oauthbearer, which says where tokens come from")
         return self
 
     def properties(self) -> dict[str, Property]:

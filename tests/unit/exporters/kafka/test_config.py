@@ -120,6 +120,9 @@ def test_keys_become_properties_of_the_client(config, expected):
             id="flag and metadata",
         ),
         pytest.param({"auth": {"sasl": {"mechanism": "PLAIN"}}}, "PLAIN needs username and password", id="no password"),
+        pytest.param(
+            {"auth": {"sasl": {"mechanism": "OAUTHBEARER"}}}, "OAUTHBEARER needs the block oauthbearer", id="no token"
+        ),
         pytest.param({"tls": {"cert_file": "/c"}}, "cert_file and key_file belong together", id="half a certificate"),
         pytest.param({"traces": {"encoding": "jaeger_proto"}}, "'otlp_proto' or 'otlp_json'", id="unknown encoding"),
     ],
