@@ -184,9 +184,9 @@ class HttpConfig(ExporterConfig):
     proxy_url: str | None = None
     tls: ClientTls = ClientTls()
     max_idle_conns: int = Field(100, ge=0)
-    """Connections that are kept open; 0 is no limit."""
+    """Idle connections that are kept open, to all hosts together; 0 is no limit."""
     max_conns_per_host: int = Field(0, ge=0)
-    """Connections at most; 0 is no limit."""
+    """Connections to each host and port at most; 0 is no limit."""
     disable_keep_alives: bool = False
     """Connect anew for every request."""
     cookies: Cookies = Cookies()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from contextlib import AbstractAsyncContextManager, nullcontext
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
+from urllib.parse import urlsplit
 
 import httpx2
 import zstandard
@@ -29,6 +31,7 @@ class HttpExporter:
         self._config = config
         self._partial = PartialSuccess(settings)
         self._turns = {signal: Turns(config.urls(signal), settings.clock) for signal in Signal if config.urls(signal)}
+        self._hosts = {host: _turnstile(config) for signal in Signal for host in map(_host, config.urls(signal))}
         self._client: httpx2.AsyncClient | None = None
 
     async def start(self) -> None:
@@ -84,7 +87,7 @@ class HttpExporter:
         if self._client is None:
             raise Retryable("the exporter is not started", kind="stopped")
         try:
-            async with self._client.stream("POST", url, content=body) as response:
+            async with self._hosts[_host(url)], self._client.stream("POST", url, content=body) as response:
                 answer = await _read(response)
         except httpx2.TransportError as error:
             raise Retryable(f"{type(error).__name__}: {error}", kind="connection") from error
@@ -98,7 +101,20 @@ class HttpExporter:
 
 def _limits(config: HttpConfig) -> httpx2.Limits:
     kept = 0 if config.disable_keep_alives else config.max_idle_conns or None
-    return httpx2.Limits(max_connections=config.max_conns_per_host or None, max_keepalive_connections=kept)
+    return httpx2.Limits(max_connections=None, max_keepalive_connections=kept)
+
+
+def _turnstile(config: HttpConfig) -> AbstractAsyncContextManager[None]:
+    """Return what lets through as many requests as a host may have connections: HTTP/1.1 carries one on each.
+
+    The client's own limit counts the connections of all hosts together.
+    """
+    return asyncio.Semaphore(config.max_conns_per_host) if config.max_conns_per_host else nullcontext()
+
+
+def _host(url: str) -> tuple[str, str]:
+    scheme, address, *_ = urlsplit(url)
+    return scheme, address.lower()
 
 
 async def _read(response: httpx2.Response) -> bytes:

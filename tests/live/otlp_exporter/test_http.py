@@ -1,5 +1,6 @@
 """otlp_http against a server that answers by a script: what is on the wire, and what each answer means."""
 
+import asyncio
 import gzip
 import json
 import ssl
@@ -192,6 +193,27 @@ async def test_an_answer_that_cannot_be_read_is_a_success(http_sink, answer):
         await push(exporter, sample_batch(Signal.TRACES))
         await push(exporter, sample_batch(Signal.TRACES))
     assert len(http_sink.calls) == 2
+
+
+async def test_signals_share_the_connections_of_a_host(http_sink):
+    endpoints = {"endpoint": http_sink.endpoint, "logs_endpoint": f"{http_sink.endpoint}/logs"}
+    async with exporting(HTTP, **endpoints, max_conns_per_host=1) as exporter, asyncio.TaskGroup() as group:
+        for signal in [Signal.TRACES, Signal.LOGS] * 3:
+            group.create_task(push(exporter, sample_batch(signal)))
+    assert (len(http_sink.calls), len({call.client for call in http_sink.calls})) == (6, 1)
+
+
+async def test_hosts_do_not_share_their_connections(http_sink):
+    async with running(HttpSink()) as other:
+        http_sink.default = other.default = HANG
+        endpoint = f"{http_sink.endpoint}, {other.endpoint}"
+        async with exporting(HTTP, endpoint=endpoint, max_conns_per_host=1) as exporter, asyncio.TaskGroup() as group:
+            tasks = [group.create_task(push(exporter, sample_batch(Signal.TRACES))) for _ in range(2)]
+            await http_sink.called(1)
+            await other.called(1)
+            for task in tasks:
+                task.cancel()
+        assert (len(http_sink.calls), len(other.calls)) == (1, 1)
 
 
 async def test_a_connection_that_ends_within_a_request_is_retryable(http_sink):
