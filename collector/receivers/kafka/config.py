@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from collector.api import ConfigModel, Duration, Logger, Signal
 from collector.api.config import parse_duration
@@ -25,8 +27,18 @@ class TopicsConfig(ConfigModel):
     topics: tuple[str, ...] = ()
     """Names, or regular expressions that begin with `^`."""
     exclude_topics: tuple[str, ...] = ()
-    """Regular expressions of topics that are left out."""
+    """Regular expressions of topics that are left out for this signal."""
     encoding: OtlpEncoding = "otlp_proto"
+
+    @field_validator("exclude_topics")
+    @classmethod
+    def _patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+        return patterns
 
 
 class LogTopicsConfig(TopicsConfig):
@@ -163,10 +175,9 @@ class KafkaReceiverConfig(ClientConfig):
         """Return what a producer needs to reach the same brokers."""
         return {**super().properties(log), **self.librdkafka}
 
-    def properties(self, log: Logger | None) -> dict[str, Any]:
-        """Return everything for the client library."""
-        blacklist = ["^" + self.dead_letters.topic.replace(".", r"\.").replace("{topic}", ".*") + "$"]
-        blacklist += [pattern for signal in Signal for pattern in self.of(signal).exclude_topics]
+    def properties(self, log: Logger | None, hidden: Sequence[str] = ()) -> dict[str, Any]:
+        """Return everything for the client library, which is not to see topics that match a pattern of `hidden`."""
+        letters = "^" + self.dead_letters.topic.replace(".", r"\.").replace("{topic}", ".*") + "$"
         return {
             **super().properties(log),
             "group.id": self.group_id,
@@ -185,7 +196,7 @@ class KafkaReceiverConfig(ClientConfig):
             "fetch.message.max.bytes": self.max_partition_fetch_size,
             "fetch.wait.max.ms": int(self.max_fetch_wait * 1000),
             "queued.max.messages.kbytes": 16 << 10,
-            "topic.blacklist": ",".join(blacklist),
+            "topic.blacklist": ",".join((letters, *hidden)),
             **self.librdkafka,
         }
 

@@ -57,7 +57,7 @@ class KafkaReceiver:
 
     def _new_feed(self) -> Feed:
         log = self._settings.log
-        return Feed(self._config.properties(log), self._topics.subscription(), self, log)
+        return Feed(self._config.properties(log, self._topics.hidden()), self._topics.subscription(), self, log)
 
     async def _live(self) -> None:
         """Read until the end; with a new consumer, after a wait, when one breaks."""
@@ -128,17 +128,23 @@ class KafkaReceiver:
         return offset
 
     def received(self, messages: Sequence[Message]) -> None:
+        unheld: set[Place] = set()
         for message in messages:
             place = Place(message.topic() or "", message.partition() or 0)
             held = self._partitions.get(place)
             if (error := message.error()) is None:
                 if held is not None:
                     held[0].add(message)
+                else:
+                    unheld.add(place)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public name of it
                 if held is not None:
                     held[0].reached(message.offset() or 0)
             else:
                 self._unreadable(place, error)
+        for place in unheld:
+            if self._topics.kind(place.topic) is None:
+                self._pause(place)  # excluded for its signal, which the library cannot know
 
     def _unreadable(self, place: Place, error: KafkaError) -> None:
         kind = self._topics.kind(place.topic)

@@ -101,6 +101,25 @@ async def test_topics_are_found_by_pattern_and_left_out_by_pattern(broker, make_
     assert [batch.context.metadata["kafka.topic"] for batch in consumers[Signal.TRACES].batches] == [(wanted,)]
 
 
+async def test_a_topic_that_one_signal_excludes_is_read_for_another_and_one_that_all_exclude_for_none(
+    broker, make_topic
+):
+    prefix = f"signals{uuid.uuid4().hex[:6]}"
+    traces, unwanted, logs = (make_topic(prefix=f"{prefix}.{name}") for name in ("traces", "xx", "logs"))
+    for name, signal in ((unwanted, Signal.LOGS), (traces, Signal.TRACES), (logs, Signal.LOGS)):
+        await asyncio.to_thread(write, broker.address, name, [sample_request(signal, 2)])
+    excluded = [f"^{traces}$", rf"^{prefix}\.x{{1,2}}-"]
+    config = {"logs": {"topics": [rf"^{prefix}\..*"], "exclude_topics": excluded}, "traces": {"topics": [traces]}}
+    async with receiving(broker.address, **config) as consumers:
+        await consumers[Signal.TRACES].arrived(2)
+        await consumers[Signal.LOGS].arrived(2)
+        await asyncio.to_thread(write, broker.address, unwanted, [sample_request(Signal.LOGS, 1)])
+        await asyncio.to_thread(write, broker.address, logs, [sample_request(Signal.LOGS, 3)])
+        await consumers[Signal.LOGS].arrived(5)
+    read_from = {batch.context.metadata["kafka.topic"] for batch in consumers[Signal.LOGS].batches}
+    assert (read_from, consumers[Signal.LOGS].items) == ({(logs,)}, 5)
+
+
 async def test_an_offset_moves_only_when_its_records_are_taken_and_the_cut_is_written_down_before(broker, topic):
     group = new_group()
     await asyncio.to_thread(write, broker.address, topic, [sample_request(Signal.TRACES, 1)] * 3)

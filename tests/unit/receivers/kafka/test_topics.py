@@ -52,9 +52,63 @@ def test_refused_rows_go_one_topic_on_and_end_with_the_dead_letters(level, goes)
     assert _topics().after(Kind("t", Signal.TRACES, "otlp_proto", level)) == goes
 
 
-def test_dead_letter_topics_and_excluded_ones_do_not_exist_for_the_consumer():
-    config = KafkaReceiverConfig.model_validate({"logs": {"exclude_topics": ["^secret"]}})
-    assert config.properties(RecordingLog())["topic.blacklist"] == r"^.*\.dlq$,^secret"
+def test_dead_letter_topics_and_hidden_ones_do_not_exist_for_the_consumer():
+    properties = KafkaReceiverConfig().properties(RecordingLog(), ["^secret"])
+    assert properties["topic.blacklist"] == r"^.*\.dlq$,^secret"
+
+
+APP = {
+    "logs": {"topics": [r"^app\..*"], "exclude_topics": [r"^app\.traces$", "^app.x{1,2}$"]},
+    "traces": {"topics": ["app.traces"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("topic", "kind"),
+    [
+        pytest.param("app.traces", Kind("app.traces", Signal.TRACES, "otlp_proto"), id="read for another signal"),
+        pytest.param(
+            "app.traces.retry.30s", Kind("app.traces", Signal.TRACES, "otlp_proto", 1), id="and so are its retries"
+        ),
+        pytest.param("app.xx", None, id="a pattern with a comma"),
+        pytest.param("app.xx.retry.30s", None, id="retries of what is excluded"),
+        pytest.param("app.xxx", Kind("app.xxx", Signal.LOGS, "otlp_proto"), id="not excluded"),
+    ],
+)
+def test_a_topic_is_excluded_for_the_signal_that_says_so(topic, kind):
+    assert _topics(**APP).kind(topic) == kind
+
+
+@pytest.mark.parametrize(
+    ("signals", "config", "hidden"),
+    [
+        pytest.param(ALL, APP, [], id="one that another signal needs, and one with a comma"),
+        pytest.param(frozenset({Signal.LOGS}), APP, [r"^app\.traces$"], id="the other signal is not read"),
+        pytest.param(
+            ALL, {"logs": {"topics": ["^a"], "exclude_topics": ["^ab"]}}, ["^ab"], id="others have names that differ"
+        ),
+        pytest.param(
+            ALL, {"logs": {"exclude_topics": [r"spans\.retry"]}}, [], id="the retries of another signal match"
+        ),
+        pytest.param(
+            ALL,
+            {"logs": {"topics": ["^a"], "exclude_topics": ["^ab"]}, "traces": {"topics": ["^b"]}},
+            [],
+            id="another signal has a pattern, which may match",
+        ),
+        pytest.param(
+            ALL,
+            {
+                "logs": {"topics": ["^a"], "exclude_topics": ["^ab"]},
+                "traces": {"topics": ["^b"], "exclude_topics": ["^ab"]},
+            },
+            ["^ab"],
+            id="every signal with a pattern excludes it",
+        ),
+    ],
+)
+def test_only_what_no_signal_needs_is_hidden_from_the_consumer(signals, config, hidden):
+    assert _topics(signals, **config).hidden() == hidden
 
 
 @pytest.mark.parametrize(
@@ -64,6 +118,7 @@ def test_dead_letter_topics_and_excluded_ones_do_not_exist_for_the_consumer():
         pytest.param({"dead_letters": {"topic": "dead"}}, r"topic needs \{topic\}", id="one topic for all"),
         pytest.param({"dead_letters": {"retry_delays": ["soon"]}}, "a duration such as 200ms", id="no duration"),
         pytest.param({"traces": {"encoding": "raw"}}, "'otlp_proto' or 'otlp_json'", id="raw traces"),
+        pytest.param({"logs": {"exclude_topics": ["^("]}}, r"'\^\(' is not a regular expression", id="no pattern"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_words(config, message):
