@@ -162,7 +162,6 @@ class Partition:
         self._idle.clear()
         self.flight = flight
         flight.letters.extend(read.poison)
-        self._count(read)
         if read.batch is not None:
             await self._commit(flight.cut.intention())
             await self._hand_over(read.batch, flight)
@@ -174,6 +173,7 @@ class Partition:
             self._delivered = flight.cut
         self.flight = None
         self._idle.set()
+        self._count(read)
         self._tell(flight.cut)
 
     def _flight(self, taken: Taken) -> Flight:
