@@ -13,12 +13,11 @@ from collector.http import split_endpoint
 from collector.receivers.ciphers import openssl_name
 from collector.receivers.inert import Inert
 from collector.receivers.inflate import ENCODINGS
+from collector.wire.codec import LARGEST_REQUEST
 
 MEBIBYTE = 1024 * 1024
 BODY_LIMIT = 64 * MEBIBYTE
 """The size of a request that OTLP recommends to accept."""
-_LARGEST = 256 * MEBIBYTE
-"""What the native codec decodes at once: a larger request would be answered OK, and then never be read again."""
 
 
 def _refused(reason: str) -> BeforeValidator:
@@ -153,8 +152,8 @@ class GrpcServerConfig(_ServerConfig):
     max_recv_msg_size_mib: Annotated[
         int,
         _or_default(64),
-        Field(gt=0, json_schema_extra={"maximum": _LARGEST // MEBIBYTE}),
-        _at_most(_LARGEST // MEBIBYTE, "MiB"),
+        Field(gt=0, json_schema_extra={"maximum": LARGEST_REQUEST // MEBIBYTE}),
+        _at_most(LARGEST_REQUEST // MEBIBYTE, "MiB"),
     ] = 64
     """Largest request in MiB, before and after decompression; at most 256."""
     max_concurrent_streams: Annotated[int, _or_default(100), Field(gt=0)] = 100
@@ -207,8 +206,8 @@ class HttpServerConfig(_ServerConfig):
     max_request_body_size: Annotated[
         int,
         _or_default(BODY_LIMIT),
-        Field(gt=0, json_schema_extra={"maximum": _LARGEST}),
-        _at_most(_LARGEST, "bytes"),
+        Field(gt=0, json_schema_extra={"maximum": LARGEST_REQUEST}),
+        _at_most(LARGEST_REQUEST, "bytes"),
     ] = BODY_LIMIT
     """Largest body in bytes, before and after decompression; at most 256 MiB."""
     compression_algorithms: tuple[str, ...] = ("", *ENCODINGS)

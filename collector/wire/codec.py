@@ -12,7 +12,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, TypedDict, cast, runtime_checkable
 
-from collector.api import Batch, Context, Fatal, Signal
+from collector.api import Batch, Context, Fatal, Signal, TooLarge
 from collector.wire.types import Limits, Scan, Twin
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 NATIVE_VERSION = "0.1.0"
 """The version of `ottery-native` that speaks the interface of this one."""
+
+LARGEST_REQUEST = 1 << 28
+"""Bytes of protobuf that the native twin decodes at once; a request of more must not be taken."""
 
 _TWINS = {"native": "ottery_native", "python": "collector.wire._python"}
 
@@ -62,9 +65,14 @@ class WireCodec:
     def read(self, signal: Signal, body: bytes, *, json: bool = False, context: Context | None = None) -> Received:
         """Validate an OTLP export request and return its batch, without the items that OTLP tells us to refuse.
 
-        Raises `Rejected` when the body as a whole is not what it claims to be.
+        Raises `Rejected` when the body as a whole is not what it claims to be, and `TooLarge` when it could never be
+        decoded: numbers may grow fourfold on their way from JSON.
         """
         request = self.twin.json_to_proto(signal, body, self.limits) if json else body
+        if len(request) > LARGEST_REQUEST:
+            raise TooLarge(
+                f"the request has {len(request)} bytes as protobuf; at most {LARGEST_REQUEST} can be decoded"
+            )
         scan = self.twin.scan(signal, request, self.limits)
         if scan.rejected and scan.items:
             columns, _ = self.twin.decode(signal, [request], self.limits)
