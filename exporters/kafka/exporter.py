@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from collector.api import Batch, Delivery, Fatal, Metric, OtteryError, Permanent, Retryable, Settings
@@ -41,6 +42,15 @@ _SHARE_OF_TIMEOUT = 0.95
 """Part of an attempt's time after which it says itself what is missing, rather than be cut off without a word."""
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A record under a name that is the same at every attempt. `rows` tells the numbers of its rows in the batch."""
+
+    name: str
+    record: Record
+    rows: Callable[[], list[int]]
+
+
 class KafkaExporter:
     """Writes traces, metrics and logs.
 
@@ -68,18 +78,19 @@ class KafkaExporter:
         batch = delivery.batch
         config = self._config.of(batch.signal)
         heavy = config.encoding == "otlp_json" or self._router.looks_inside(batch) or batch.size > _LOOK_IN_A_THREAD
-        records = await asyncio.to_thread(self._records, delivery) if heavy else self._records(delivery)
-        await self._deliver(delivery, records)
+        shares = await asyncio.to_thread(self._shares, delivery) if heavy else self._shares(delivery)
+        if refused := await self._deliver(delivery, shares):
+            raise await asyncio.to_thread(_refusal, batch, refused)
 
-    def _records(self, delivery: Delivery) -> list[tuple[str, Record]]:
-        """Return the records of a delivery under names that are the same at every attempt.
+    def _shares(self, delivery: Delivery) -> list[Share]:
+        """Return the records of a delivery.
 
         Raises `Permanent` naming the rows that no record may hold; nothing was sent then.
         """
         batch = delivery.batch
         headers = self._headers(delivery)
         room = _OVERHEAD + sum(len(name) + len(value) for name, value in headers)
-        records: list[Record] = []
+        found: list[tuple[Record, Callable[[], list[int]]]] = []
         refused: list[Permanent] = []
         for part in self._router.parts(batch):
             limit = self._config.producer.max_message_bytes - room - len(part.key or b"")
@@ -88,11 +99,14 @@ class KafkaExporter:
             except Permanent as error:
                 refused.append(_renumbered(error, part))
             else:
-                records += [Record(part.topic, value, part.key, headers) for value in values]
+                found += [
+                    (Record(part.topic, value, part.key, headers), partial(_rows, part, values, index))
+                    for index, value in enumerate(values)
+                ]
         if refused:
             rows = sorted(row for error in refused for row in error.rows or ())
             raise Permanent(refused[0].reason, rows=rows, kind=refused[0].kind)
-        return [(str(number), record) for number, record in enumerate(records)]
+        return [Share(str(number), record, rows) for number, (record, rows) in enumerate(found)]
 
     def _headers(self, delivery: Delivery) -> tuple[tuple[str, bytes], ...]:
         batch = delivery.batch
@@ -105,29 +119,37 @@ class KafkaExporter:
         own = (("signal", batch.signal.value.encode()), ("token", delivery.token.encode()))
         return (*self._fixed, *along, *own)
 
-    async def _deliver(self, delivery: Delivery, records: Sequence[tuple[str, Record]]) -> None:
-        """Send what is not there yet and wait for the brokers' word on all of it."""
+    async def _deliver(self, delivery: Delivery, shares: Sequence[Share]) -> list[tuple[Share, Permanent]]:
+        """Send what is not there yet, wait for the brokers' word on all of it, and return what they refuse for good."""
         waiting = [
-            (name, record, self._send(delivery, name, record)) for name, record in records if name not in delivery.done
+            (share, self._send(delivery, share.name, share.record))
+            for share in shares
+            if share.name not in delivery.done
         ]
         if not waiting:
-            return
+            return []
         patience = self._config.timeout * _SHARE_OF_TIMEOUT or None
-        _, late = await asyncio.wait([report for _, _, report in waiting], timeout=patience)
+        _, late = await asyncio.wait([report for _, report in waiting], timeout=patience)
         if late:
             raise self._unanswered(len(late))
+        refused: list[tuple[Share, Permanent]] = []
         errors: list[OtteryError] = []
-        for name, record, report in waiting:
+        for share, report in waiting:
             if (error := report.result().error) is None:
                 continue
-            failure = classify(error, record.topic)
-            if isinstance(failure, TooLargeRecord) and (halves := _halves(delivery.batch, name, record)):
-                await self._deliver(delivery, halves)
-                delivery.done.add(name)
+            failure = classify(error, share.record.topic)
+            if isinstance(failure, TooLargeRecord) and (halves := _halves(delivery.batch, share)):
+                parts = await self._deliver(delivery, halves)
+                refused += parts
+                if not parts:
+                    delivery.done.add(share.name)
+            elif isinstance(failure, Permanent):
+                refused.append((share, failure))
             else:
                 errors.append(failure)
         if errors:
             raise min(errors, key=_urgency)
+        return refused
 
     def _unanswered(self, records: int) -> OtteryError:
         """Say why reports are missing. Their records stay under way, and the next attempt waits for them."""
@@ -161,23 +183,52 @@ def _renumbered(error: Permanent, part: Part) -> Permanent:
     return Permanent(error.reason, rows=part.numbers(error.rows or []), kind=error.kind)
 
 
-def _halves(batch: Batch, name: str, record: Record) -> list[tuple[str, Record]]:
-    """Return a record that a broker found too large in two, or nothing where it holds one item."""
+def _rows(part: Part, values: Sequence[bytes], index: int) -> list[int]:
+    """Return the numbers in the whole batch of the rows that one of a part's values holds: they lie there in order."""
+    before = sum(_read(part.batch, value).columns.num_rows for value in values[:index])
+    count = _read(part.batch, values[index]).columns.num_rows
+    return part.numbers(list(range(before, before + count)))
+
+
+def _read(batch: Batch, value: bytes) -> Batch:
+    """Return what a record's value holds."""
     wire = codec()
+    json = value.startswith(b"{")
+    request = wire.twin.json_to_proto(batch.signal, value, wire.limits) if json else value
+    return Batch(batch.signal, wire, requests=(request,), items=0)
+
+
+def _refusal(batch: Batch, refused: Sequence[tuple[Share, Permanent]]) -> Permanent:
+    """Return one refusal for all. It names rows only where the brokers have others: those must not be sent again."""
+    first = refused[0][1]
+    rows = sorted(row for share, _ in refused for row in share.rows())
+    if len(rows) == batch.columns.num_rows:
+        return first
+    return Permanent(first.reason, rows=rows, kind=first.kind, rest_stored=True)
+
+
+def _halves(batch: Batch, share: Share) -> list[Share]:
+    """Return a record that a broker found too large in two, or nothing where it holds one item."""
+    wire, record = codec(), share.record
     json = record.value.startswith(b"{")
-    request = wire.twin.json_to_proto(batch.signal, record.value, wire.limits) if json else record.value
-    whole = Batch(batch.signal, wire, requests=(request,), items=0)
-    middle = whole.columns.num_rows // 2
+    whole = _read(batch, record.value)
+    count = whole.columns.num_rows
+    middle = count // 2
     if not middle:
         return []
-    halves = (whole.slice(0, middle), whole.slice(middle, whole.columns.num_rows - middle))
-    values = [wire.to_json(batch.signal, half.otlp) if json else half.otlp for half in halves]
-    return [
-        (f"{name}.{number}", Record(record.topic, value, record.key, record.headers))
-        for number, value in enumerate(values)
-    ]
+    halves: list[Share] = []
+    for start, end in ((0, middle), (middle, count)):
+        half = whole.slice(start, end - start).otlp
+        value = wire.to_json(batch.signal, half) if json else half
+        smaller = Record(record.topic, value, record.key, record.headers)
+        halves.append(Share(f"{share.name}.{len(halves)}", smaller, partial(_some, share, start, end)))
+    return halves
+
+
+def _some(share: Share, start: int, end: int) -> list[int]:
+    return share.rows()[start:end]
 
 
 def _urgency(error: OtteryError) -> int:
-    """Order what went wrong: what an operator must mend, what may pass, and only then what is settled."""
-    return 0 if isinstance(error, Fatal) else 1 if isinstance(error, Retryable) else 2
+    """Order what went wrong: what an operator must mend before what may pass."""
+    return 0 if isinstance(error, Fatal) else 1

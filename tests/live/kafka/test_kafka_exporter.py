@@ -166,6 +166,44 @@ async def test_a_broker_with_a_lower_limit_gets_smaller_records(broker, make_top
     )
 
 
+@pytest.mark.parametrize("encoding", ["otlp_proto", "otlp_json"])
+async def test_an_item_over_a_brokers_lower_limit_is_named_and_the_rest_is_stored(broker, make_topic, encoding):
+    name = make_topic(max_message_bytes="6000")
+    request = ExportTraceServiceRequest.FromString(sample_request(Signal.TRACES, 100))
+    request.resource_spans[0].scope_spans[0].spans[37].name = "x" * 8000
+    batch = Batch(Signal.TRACES, codec(), requests=(request.SerializeToString(),), items=100)
+    config = {"traces": {"topic": name, "encoding": encoding}, "producer": {"compression": "none", **QUIET}}
+    async with exporter(broker.address, **config) as kafka:
+        delivery = _delivery(batch)
+        for _ in range(2):
+            with pytest.raises(Permanent) as refused:
+                await kafka.push(delivery)
+            told = (refused.value.rows, refused.value.kind, refused.value.rest_stored)
+            assert told == ([37], "message_too_large", True)
+    written = sum((await asyncio.to_thread(ends, broker.address, name)).values())
+    values = [record.value for record in await _records(broker.address, name, written)]
+    if encoding == "otlp_json":
+        values = [codec().twin.json_to_proto(Signal.TRACES, value, codec().limits) for value in values]
+    rest = [row for number, row in enumerate(batch.columns.to_pylist()) if number != 37]
+    assert sorted(map(str, codec().decode(Signal.TRACES, values).to_pylist())) == sorted(map(str, rest))
+
+
+async def test_rows_of_a_record_that_a_topic_refuses_are_named_where_other_topics_have_theirs(broker, make_topic):
+    takes, refuses = make_topic(), make_topic(cleanup_policy="compact")
+    request = ExportTraceServiceRequest()
+    for topic in (refuses, takes, refuses):
+        one = ExportTraceServiceRequest.FromString(sample_request(Signal.TRACES, 2)).resource_spans[0]
+        one.resource.attributes.add(key="topic").value.string_value = topic
+        request.resource_spans.append(one)
+    batch = Batch(Signal.TRACES, codec(), requests=(request.SerializeToString(),), items=6)
+    async with exporter(broker.address, topic_from_attribute="topic") as kafka:
+        with pytest.raises(Permanent, match=f"{refuses}: ") as refused:
+            await kafka.push(_delivery(batch))
+    told = (refused.value.rows, refused.value.kind, refused.value.rest_stored)
+    assert told == ([0, 1, 4, 5], "kafka_invalid_record", True)
+    assert await asyncio.to_thread(ends, broker.address, takes) == {0: 1}
+
+
 async def test_what_a_cut_off_attempt_left_under_way_is_not_sent_again_by_the_next(broker, proxy, topic):
     async with exporter(broker.behind_proxy, traces={"topic": topic}) as kafka:
         await kafka.push(_delivery(sample_batch(Signal.TRACES), "before"))
