@@ -103,7 +103,7 @@ def test_a_process_that_is_fed_too_fast_says_no_in_time_and_recovers_with_its_si
         taken += 1
         assert taken * len(BODY) < 3 * ROOM * MEBIBYTE, "it was fed three times its room and never said no"
     assert answer == (503, "1")
-    assert resident(ottery) < limit + ROOM // 2
+    assert resident(ottery) < limit + 2 * ROOM
 
     sink.open = True
     ottery.until(lambda: len(sink.received) == taken, f"{taken} requests at the sink")
