@@ -35,20 +35,27 @@ _SECOND = 1_000_000_000
 
 
 class Recorder:
-    """Keeps what arrives, and lets a test wait for it."""
+    """Keeps what arrives, and lets a test wait for it, on the event loop where it arrives."""
 
     def __init__(self) -> None:
-        self._changed = asyncio.Condition()
+        self._watchers: list[asyncio.Event] = []
 
-    async def notify(self) -> None:
+    def notify(self) -> None:
         """Let those who wait look again."""
-        async with self._changed:
-            self._changed.notify_all()
+        for watcher in self._watchers:
+            watcher.set()
 
     async def until(self, condition: Callable[[], bool], limit: float = 10.0) -> None:
         """Wait until `condition` holds. Raises TimeoutError after `limit` seconds."""
-        async with asyncio.timeout(limit), self._changed:
-            await self._changed.wait_for(condition)
+        changed = asyncio.Event()
+        self._watchers.append(changed)
+        try:
+            async with asyncio.timeout(limit):
+                while not condition():
+                    changed.clear()
+                    await changed.wait()
+        finally:
+            self._watchers.remove(changed)
 
 
 class RecordingConsumer(Recorder):
@@ -64,7 +71,7 @@ class RecordingConsumer(Recorder):
         if error is not None:
             raise error
         self.batches.append(batch)
-        await self.notify()
+        self.notify()
 
     @property
     def items(self) -> int:
@@ -102,7 +109,7 @@ class RecordingExporter(Recorder):
         error = self.errors.popleft() if self.errors else None
         self.attempts.append(delivery)
         self.in_flight += 1
-        await self.notify()
+        self.notify()
         try:
             await self.open.wait()
         finally:
@@ -110,7 +117,7 @@ class RecordingExporter(Recorder):
         if error is not None:
             raise error
         self.deliveries.append(delivery)
-        await self.notify()
+        self.notify()
 
     @property
     def items(self) -> int:
@@ -145,7 +152,7 @@ class FakeClock:
     async def sleep(self, seconds: float) -> None:
         waking = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._passed + seconds, next(self._order), waking))
-        await self._recorder.notify()
+        self._recorder.notify()
         await waking
 
     async def sleeping(self, sleepers: int = 1) -> None:
@@ -165,22 +172,26 @@ class FakeClock:
         self._passed = end
 
 
-class RecordingMetrics:
+class RecordingMetrics(Recorder):
     """A `Metrics` that keeps numbers; refuses labels that the metric does not have."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._values: dict[tuple[str, tuple[str, ...]], float] = {}
         self._observations: dict[tuple[str, tuple[str, ...]], list[float]] = {}
 
     def add(self, metric: Metric, value: float = 1, **labels: str) -> None:
         key = _series(metric, "counter", labels)
         self._values[key] = self._values.get(key, 0) + value
+        self.notify()
 
     def set(self, metric: Metric, value: float, **labels: str) -> None:
         self._values[_series(metric, "gauge", labels)] = value
+        self.notify()
 
     def observe(self, metric: Metric, value: float, **labels: str) -> None:
         self._observations.setdefault(_series(metric, "histogram", labels), []).append(value)
+        self.notify()
 
     def value(self, metric: Metric, **labels: str) -> float:
         """Return a counter's sum or a gauge's value; 0 when it was never touched."""
@@ -199,36 +210,43 @@ def _series(metric: Metric, kind: str, labels: dict[str, str]) -> tuple[str, tup
     return metric.name, tuple(labels[name] for name in metric.labels)
 
 
-class RecordingLog:
+class RecordingLog(Recorder):
     """A `Logger` that keeps its lines as (level, event, values)."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.lines: list[tuple[str, str, dict[str, Any]]] = []
 
     def debug(self, event: str, **values: Any) -> None:
-        self.lines.append(("debug", event, values))
+        self._keep("debug", event, values)
 
     def info(self, event: str, **values: Any) -> None:
-        self.lines.append(("info", event, values))
+        self._keep("info", event, values)
 
     def warning(self, event: str, **values: Any) -> None:
-        self.lines.append(("warning", event, values))
+        self._keep("warning", event, values)
 
     def error(self, event: str, **values: Any) -> None:
-        self.lines.append(("error", event, values))
+        self._keep("error", event, values)
 
     def exception(self, event: str, **values: Any) -> None:
-        self.lines.append(("exception", event, values))
+        self._keep("exception", event, values)
+
+    def _keep(self, level: str, event: str, values: dict[str, Any]) -> None:
+        self.lines.append((level, event, values))
+        self.notify()
 
 
-class RecordingReport:
+class RecordingReport(Recorder):
     """A `Report` that keeps what was reported, in order."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.states: list[tuple[State, str]] = []
 
     def __call__(self, state: State, message: str = "") -> None:
         self.states.append((state, message))
+        self.notify()
 
 
 def settings(id: str = "test", **fields: Any) -> Settings:  # noqa: A002 - the name of the field in Settings

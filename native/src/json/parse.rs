@@ -249,7 +249,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// The character of `\uXXXX`, or of two of them; U+FFFD for one half of a pair.
+    /// The character of `\u` and four hexadecimal digits, or of two of them; U+FFFD for one half of a pair.
     fn unicode(&mut self) -> Result<char> {
         let first = self.hex()?;
         if let Some(char) = char::from_u32(first) {

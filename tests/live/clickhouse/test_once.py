@@ -6,7 +6,6 @@ import pytest
 
 from collector.api import Fatal, Permanent, Retryable, Signal
 from collector.storage.clickhouse import DEFAULT_TABLES
-from exporters.clickhouse import refusals
 from tests.live.clickhouse.conftest import exporting, sample
 from tests.live.clickhouse.meddler import Meddler
 
@@ -124,15 +123,14 @@ async def test_rows_that_a_constraint_refuses_are_named_and_all_others_stored_on
     assert store.count("otel_logs") == 36
 
 
-async def test_a_table_that_refuses_every_row_is_held_for_an_operator(store, monkeypatch):
-    monkeypatch.setattr(refusals, "MOST_IN_A_ROW", 20)
+async def test_a_table_that_refuses_every_row_is_held_for_an_operator(store):
     async with exporting(store) as exporter:
         store.command(f"ALTER TABLE {store.database}.otel_logs ADD CONSTRAINT c CHECK Body = ''")
         with pytest.raises(Fatal, match="the table refuses every row"):
-            await exporter.push(sample(Signal.LOGS, 40))
+            await exporter.push(sample(Signal.LOGS, 300))
         store.command(f"ALTER TABLE {store.database}.otel_logs DROP CONSTRAINT c")
-        await exporter.push(sample(Signal.LOGS, 40))
-    assert store.count("otel_logs") == 40
+        await exporter.push(sample(Signal.LOGS, 300))
+    assert store.count("otel_logs") == 300
 
 
 async def test_batches_pushed_side_by_side_are_all_stored(store):

@@ -25,7 +25,7 @@ class SlowConsumer(RecordingConsumer):
 
     async def __call__(self, batch):
         self.waiting += 1
-        await self.notify()
+        self.notify()
         await self.release.wait()
         await super().__call__(batch)
 

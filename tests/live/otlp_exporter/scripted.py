@@ -63,7 +63,7 @@ class Scripted(Recorder):
 
     async def next_answer(self, call):
         self.calls.append(call)
-        await self.notify()
+        self.notify()
         return self.answers.popleft() if self.answers else self.default
 
     async def called(self, times):

@@ -27,9 +27,10 @@ class _World:
     def __init__(self, directory):
         self.directory = directory
         self.exporter = RecordingExporter()
+        self.metrics = RecordingMetrics()
 
     def pipeline(self):
-        around = settings("traces")
+        around = settings("traces", metrics=self.metrics)
         config = ExporterConfig(retry_on_failure=RetryConfig(initial_interval=60.0))
         return Pipeline(
             "traces",
@@ -62,26 +63,25 @@ EXPECTED = {
 }
 
 
-async def _live(pipeline, exporter):
+async def _live(pipeline, world):
     """Four items are stored, one is refused, six are stuck; the filter takes twelve out, the door rejected five."""
-    exporter.errors.extend([None, Permanent("bad row"), *[Retryable("down")] * 9])
+    world.exporter.errors.extend([None, Permanent("bad row"), *[Retryable("down")] * 9])
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(pipeline.run())
         for count, items in enumerate((8, 2, 12), 1):
             await pipeline.consume(sample_batch(Signal.TRACES, items))
-            await exporter.attempted(count)
+            await world.exporter.attempted(count)
         await pipeline.consume(sample_batch(Signal.TRACES, 1))
         metrics = Rejections(RecordingMetrics(), lambda receiver, signal: [pipeline])
         metrics.add(catalogue.OTTERY_REJECTED, 5, signal="traces", receiver="otlp", reason="invalid")
-        while not pipeline.accounts()[0].total("dead_lettered"):  # noqa: ASYNC110 - a file is written in a thread
-            await asyncio.sleep(0.001)
+        await world.metrics.until(lambda: pipeline.accounts()[0].total("dead_lettered"))
         running.cancel()
 
 
 async def test_every_item_is_in_one_account_also_after_a_restart_and_on_disk(world):
     pipeline = world.pipeline()
     await pipeline.open()
-    await _live(pipeline, world.exporter)
+    await _live(pipeline, world)
     assert [account.to_dict() for account in pipeline.accounts()] == [EXPECTED]
     await pipeline.shut()
     assert [account.to_dict() for account in stored_accounts(world.directory, "traces", Signal.TRACES)] == [EXPECTED]
@@ -94,7 +94,7 @@ async def test_every_item_is_in_one_account_also_after_a_restart_and_on_disk(wor
 async def test_the_ledger_is_published_as_gauges(world):
     pipeline, metrics = world.pipeline(), RecordingMetrics()
     await pipeline.open()
-    await _live(pipeline, world.exporter)
+    await _live(pipeline, world)
     publish(pipeline.accounts(), metrics)
     await pipeline.shut()
     labels = {"pipeline": "traces", "signal": "traces", "exporter": "otlp/eu"}

@@ -87,8 +87,7 @@ class _Run:
     async def reload(self, config):
         self.config = config
         self.service.reload()
-        while "configuration reloaded" not in [event for _, event, _ in self.log.lines]:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0.001)
+        await self.log.until(lambda: "configuration reloaded" in [event for _, event, _ in self.log.lines])
 
 
 @pytest.fixture

@@ -120,8 +120,7 @@ class _Run:
     async def reloaded(self, config, lines):
         self.config = config
         self.service.reload()
-        while len(self.log.lines) < lines:  # noqa: ASYNC110 - a plain list has no event to wait for
-            await asyncio.sleep(0)
+        await self.log.until(lambda: len(self.log.lines) >= lines)
 
 
 def _joined() -> LoadedConfig:

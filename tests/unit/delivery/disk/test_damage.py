@@ -227,9 +227,8 @@ async def test_the_log_finds_out_by_itself_that_the_disk_takes_data_again(place,
             patch.setattr(writer.os, "pwritev", broken)
             with pytest.raises(Overloaded):
                 await log.append(_batch(1))
-        async with asyncio.timeout(5):
-            while log.settings.report.states[-1] != (State.OK, ""):  # noqa: ASYNC110 - a plain list has no event
-                await asyncio.sleep(0.001)
+        report = log.settings.report
+        await report.until(lambda: report.states[-1] == (State.OK, ""))
 
 
 async def test_a_fault_of_the_writer_is_told_to_those_who_wait_and_ends_nothing(place, monkeypatch):
