@@ -36,6 +36,7 @@ class Ottery:
         self.config = directory / "ottery.yaml"
         self.arguments = ["--config", str(self.config)]
         self.environment = environment
+        self.descriptors = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.output = directory / "output.txt"
 
@@ -71,7 +72,8 @@ service:
     def start(self) -> None:
         if str(self.config) in self.arguments and not self.config.exists():
             self.write(self.default_config)
-        command = [str(Path(sys.executable).with_name("ottery")), "run", *self.arguments]
+        limit = ["sh", "-c", f'ulimit -n {self.descriptors}; exec "$@"', "sh"] if self.descriptors else []
+        command = [*limit, str(Path(sys.executable).with_name("ottery")), "run", *self.arguments]
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 command, stdout=output, stderr=output, cwd=self.directory, env={**os.environ, **self.environment}

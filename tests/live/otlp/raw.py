@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from collector.api import Signal
 from collector.testing import sample_request
 
-_TIMEOUT = 10
+_TIMEOUT = 20
 
 
 @dataclass

@@ -7,7 +7,6 @@ import pytest
 from google.rpc.error_details_pb2 import RetryInfo
 
 from collector.api import Signal
-from collector.receivers.otlp import receiver as module
 from collector.testing import RecordingConsumer, sample_request
 from tests.live.otlp.frames import EXPORT
 
@@ -63,8 +62,7 @@ async def test_what_is_under_way_is_finished_before_the_receiver_stops(start_otl
     assert consumer.items == 6
 
 
-async def test_what_cannot_be_finished_in_time_is_to_be_sent_again(start_otlp, monkeypatch):
-    monkeypatch.setattr(module, "STOP_GRACE", 0.2)
+async def test_what_cannot_be_finished_in_time_is_to_be_sent_again(start_otlp):
     consumer = SlowConsumer()
     async with start_otlp(consumers={Signal.TRACES: consumer}) as otlp, asyncio.TaskGroup() as tasks:
         answers = [tasks.create_task(send(otlp)) for send in (over_http, over_grpc)]

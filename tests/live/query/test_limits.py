@@ -306,16 +306,6 @@ async def test_pages_of_allowed_origins_may_read_answers(serve):
     assert (preflight.status_code, preflight.headers["access-control-allow-methods"]) == (204, "GET, POST")
 
 
-async def test_without_an_engine_it_says_so(serve, monkeypatch):
-    monkeypatch.setattr("collector.storage.engine._latest", [])
-    served = await serve(path="")
-
-    answer = await served.ask("SELECT 1")
-
-    assert told(answer) == (503, "210")
-    assert "no exporter of this process has opened its embedded engine yet" in answer.text
-
-
 async def test_a_second_engine_is_refused_in_words(serve, data, tmp_path):
     first, second = await serve(), await serve(path=str(tmp_path))
     assert (await first.ask("SELECT 1")).text == "1\n"
