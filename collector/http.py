@@ -30,7 +30,7 @@ _REASONS = {
 HANDSHAKE_TIMEOUT = 10.0
 """Seconds that a client has to agree on TLS; asyncio would wait a minute."""
 
-_BACKLOG = 2048
+BACKLOG = 2048
 _LAST_WORD = 0.5
 """Seconds that a request which is cut has for an answer."""
 
@@ -65,11 +65,11 @@ def bind(endpoint: str, *, reuse_port: bool = False) -> socket.socket:
 def _bind(host: str, port: int, *, reuse_port: bool) -> socket.socket:
     if not host and socket.has_dualstack_ipv6():
         return socket.create_server(
-            ("", port), family=socket.AF_INET6, dualstack_ipv6=True, reuse_port=reuse_port, backlog=_BACKLOG
+            ("", port), family=socket.AF_INET6, dualstack_ipv6=True, reuse_port=reuse_port, backlog=BACKLOG
         )
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
-    return socket.create_server(address[:2], family=family, reuse_port=reuse_port, backlog=_BACKLOG)
+    return socket.create_server(address[:2], family=family, reuse_port=reuse_port, backlog=BACKLOG)
 
 
 class _Connections(set[Any]):
@@ -140,7 +140,7 @@ class HttpServer:
         tls: dict[str, Any] = {"ssl": config.ssl, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT} if config.ssl else {}
         loop = asyncio.get_running_loop()
         for bound in self._sockets:
-            self._listening.append(await loop.create_server(self._protocol, sock=bound, backlog=_BACKLOG, **tls))
+            self._listening.append(await loop.create_server(self._protocol, sock=bound, backlog=BACKLOG, **tls))
         self._refresh_date()
 
     def _protocol(self) -> asyncio.Protocol:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import stat
 from pathlib import Path
 
 from collector.api import Fatal
-from collector.http import bind, split_endpoint
-from collector.receivers.config import GrpcServerConfig, HttpServerConfig
+from collector.http import bind
+from collector.receivers.config import ServerConfig
 
 
-def bound_socket(config: HttpServerConfig) -> socket.socket:
-    """Return the socket of an HTTP server, bound and listening. Raises `Fatal` when that is impossible."""
+def bound_socket(config: ServerConfig) -> socket.socket:
+    """Return the socket of a server, bound. Raises `Fatal` when that is impossible."""
     if config.transport == "tcp":
         return bind(config.endpoint, reuse_port=config.so_reuseport)
     clear_unix_path(config.endpoint)
@@ -25,20 +26,19 @@ def bound_socket(config: HttpServerConfig) -> socket.socket:
     return bound
 
 
-def grpc_target(config: GrpcServerConfig) -> str:
-    """Return the address that gRPC's core binds: one numeric address, the same that `bind` takes for a name."""
-    if config.transport == "unix":
-        clear_unix_path(config.endpoint)
-        return f"unix:{config.endpoint}"
-    host, port = split_endpoint(config.endpoint)
-    if not host:
-        return f"[::]:{port}"
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise Fatal(f"cannot listen on {config.endpoint}: {error.strerror or error}") from error
-    family, _, _, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
-    return f"{address[0]}:{port}" if family == socket.AF_INET else f"[{address[0]}]:{port}"
+def address_of(config: ServerConfig, bound: socket.socket) -> str:
+    """Return where a bound socket listens, for people and clients."""
+    name = bound.getsockname()
+    if isinstance(name, str) or config.transport == "unix":
+        return config.endpoint
+    host, port = name[0], name[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def most_connections() -> int:
+    """Return how many connections one server may have: half of the file descriptors are for everything else."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, descriptors // 2)
 
 
 def clear_unix_path(path: str) -> None:

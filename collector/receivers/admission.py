@@ -30,28 +30,41 @@ class Admission:
 
     def _move(self, lease: Lease, size: int) -> None:
         with self._lock:
+            if lease.ended:
+                raise Overloaded("the request is over, so nothing more is kept of it")
             if size > 0 and self.held > lease.held and self.held + size > self.limit:
                 raise Overloaded(f"requests under way already hold {self.held} bytes of the {self.limit} allowed")
             self.held += size
             lease.held += size
 
+    def _end(self, lease: Lease) -> None:
+        with self._lock:
+            self.held -= lease.held
+            lease.held = 0
+            lease.ended = True
+
 
 class Lease:
     """What one request holds."""
 
-    __slots__ = ("_admission", "held")
+    __slots__ = ("_admission", "ended", "held")
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
+        self.ended = False
         self.held = 0
 
     def take(self, size: int) -> None:
         """Hold `size` more bytes. Raises `Overloaded` when there is no room for them."""
         self._admission._move(self, size)  # noqa: SLF001 - the two classes are one thing
 
+    def end(self) -> None:
+        """Give everything back, for good: a thread that still works on the request learns it here. Safe twice."""
+        self._admission._end(self)  # noqa: SLF001 - as in `take`
+
     def __enter__(self) -> Self:
         self.take(REQUEST_OVERHEAD)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.take(-self.held)
+        self.end()

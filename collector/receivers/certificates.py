@@ -1,12 +1,10 @@
-"""The certificates of a server, read again when their files change."""
+"""The certificates of a server, read again when their files change. `Certificates` raises `Fatal` for unusable ones."""
 
 from __future__ import annotations
 
 import ssl
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final
 
 from collector.api import Clock, Fatal, Logger
@@ -21,59 +19,34 @@ _VERSIONS: Final = {
 _Signature = tuple[tuple[int, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What the files held at one moment, and the context made of it."""
-
-    chain: bytes
-    key: bytes
-    client_ca: bytes | None
-    context: ssl.SSLContext
-
-
 class Certificates:
-    """Hands out the newest material that works: after a broken change the old one stays in use.
+    """Hands out the newest context that works: after a broken change the old one stays in use.
 
-    Safe to use from threads: gRPC asks from its own.
+    `protocol` is what the server speaks, by its name in ALPN.
     """
 
-    def __init__(self, config: ServerTls, clock: Clock, log: Logger) -> None:
+    def __init__(self, config: ServerTls, protocol: str, clock: Clock, log: Logger) -> None:
         self._config = config
+        self._protocol = protocol
         self._clock = clock
         self._log = log
-        self._lock = Lock()
-        self._material: Material | None = None
-        self._signature: _Signature = ()
-        self._checked = 0.0
-
-    def load(self) -> Material:
-        """Read the files now. Raises `Fatal` when that gives no working server."""
+        self._checked = clock.monotonic()
         try:
-            with self._lock:
-                self._checked = self._clock.monotonic()
-                self._signature = self._look()
-                self._material = _read(self._config)
-                return self._material
+            self._signature = self._look()
+            self._context = self._read()
         except (OSError, ValueError) as error:
             raise Fatal(f"tls: {error}") from error
 
-    def current(self) -> Material:
-        """Return the material for a connection that is about to begin."""
-        with self._lock:
-            if self._due():
-                self._refresh()
-            if self._material is None:
-                raise Fatal("tls: the certificates were never loaded")
-            return self._material
-
     def server_context(self) -> ssl.SSLContext:
-        """Return a context whose every new connection is served with the current material."""
-        context = self.load().context
+        """Return a context whose every new connection is served with what the files hold by then."""
+        context = self._context
         context.sni_callback = self._swap
         return context
 
     def _swap(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-        connection.context = self.current().context
+        if self._due():
+            self._refresh()
+        connection.context = self._context
 
     def _due(self) -> bool:
         interval = self._config.reload_interval
@@ -87,7 +60,7 @@ class Certificates:
             if seen == self._signature:
                 return
             self._signature = seen
-            self._material = _read(self._config)
+            self._context = self._read()
         except (OSError, ValueError) as error:
             self._log.warning("certificates cannot be read, the old ones stay in use", error=str(error))
         else:
@@ -98,13 +71,15 @@ class Certificates:
         found = [file.stat() for file in files if file]
         return tuple((stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in found)
 
-
-def _read(config: ServerTls) -> Material:
-    """Read the files once. Raises OSError or ValueError (ssl.SSLError is both) when they do not fit together."""
-    chain = _pem(config.cert_pem, config.cert_file)
-    key = _pem(config.key_pem, config.key_file)
-    client_ca = config.client_ca_file.read_bytes() if config.client_ca_file else None
-    return Material(chain, key, client_ca, _context(config, chain, key, client_ca))
+    def _read(self) -> ssl.SSLContext:
+        """Read the files once. Raises OSError or ValueError (ssl.SSLError is both) when they do not fit together."""
+        config = self._config
+        chain = _pem(config.cert_pem, config.cert_file)
+        key = _pem(config.key_pem, config.key_file)
+        client_ca = config.client_ca_file.read_bytes() if config.client_ca_file else None
+        context = _context(config, chain, key, client_ca)
+        context.set_alpn_protocols([self._protocol])
+        return context
 
 
 def _pem(text: str | None, file: Path | None) -> bytes:
@@ -115,7 +90,6 @@ def _context(config: ServerTls, chain: bytes, key: bytes, client_ca: bytes | Non
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[config.min_version]
     context.maximum_version = _VERSIONS[config.max_version]
-    context.set_alpn_protocols(["http/1.1"])
     suites = [name for name in map(openssl_name, config.cipher_suites) if name]
     if suites:
         context.set_ciphers(":".join(suites))

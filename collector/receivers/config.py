@@ -123,7 +123,7 @@ class Keepalive(ConfigModel):
     enforcement_policy: _EnforcementPolicy = _EnforcementPolicy()
 
 
-class _ServerConfig(ConfigModel):
+class ServerConfig(ConfigModel):
     """What gRPC and HTTP servers have in common."""
 
     endpoint: str
@@ -145,7 +145,7 @@ class _ServerConfig(ConfigModel):
         return self
 
 
-class GrpcServerConfig(_ServerConfig):
+class GrpcServerConfig(ServerConfig):
     """A gRPC server."""
 
     endpoint: str = "localhost:4317"
@@ -160,18 +160,8 @@ class GrpcServerConfig(_ServerConfig):
     """Requests under way on one connection. Without a limit, a client that opens and resets them shuts others out."""
     keepalive: Keepalive = Keepalive()
     auth: Authenticator = None
-    read_buffer_size: Annotated[int, Inert("gRPC's core sizes its buffers itself")] = 512 * 1024
-    write_buffer_size: Annotated[int, Inert("gRPC's core sizes its buffers itself")] = 0
-
-    @field_validator("tls")
-    @classmethod
-    def _tls_of_grpc(cls, tls: ServerTls | None) -> ServerTls | None:
-        if tls and (tls.min_version != "1.2" or tls.max_version == "1.2" or tls.cipher_suites):
-            raise ValueError(
-                "gRPC serves TLS 1.2 and 1.3 with its own cipher suites; remove min_version, max_version and"
-                " cipher_suites"
-            )
-        return tls
+    read_buffer_size: Annotated[int, Inert("buffers are sized by what arrives")] = 512 * 1024
+    write_buffer_size: Annotated[int, Inert("buffers are sized by what arrives")] = 0
 
 
 class Cors(ConfigModel):
@@ -198,7 +188,7 @@ class Cors(ConfigModel):
         return origins
 
 
-class HttpServerConfig(_ServerConfig):
+class HttpServerConfig(ServerConfig):
     """An HTTP/1.1 server."""
 
     endpoint: str = "localhost:4318"

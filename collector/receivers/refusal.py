@@ -17,7 +17,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from collector.api import Overloaded, Rejected, Retryable, TooLarge
+from collector.api import OtteryError, Overloaded, Rejected, Retryable, TooLarge
 
 MESSAGE_LIMIT: Final = 1024
 """Characters of a message to a client: OTLP bounds responses, and gRPC bounds trailers at 8 KiB."""
@@ -32,6 +32,7 @@ class Code(IntEnum):
 
     INVALID_ARGUMENT = 3
     DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
     RESOURCE_EXHAUSTED = 8
     UNIMPLEMENTED = 12
     INTERNAL = 13
@@ -92,9 +93,19 @@ class Refusal:
         return RetryInfo(retry_delay=Duration(seconds=seconds, nanos=nanos))
 
 
+class Refused(OtteryError):
+    """A request that ends with `refusal`."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
 def refusal_of(error: Exception) -> Refusal:
     """Return the answer to an error, by the table of OTLP; one that nobody foresaw says nothing of itself."""
     match error:
+        case Refused():
+            return error.refusal
         case Overloaded() | Retryable():
             wait = error.retry_after or _SHORTEST_WAIT
             return Refusal(Code.UNAVAILABLE, 503, str(error), retry_after=max(_SHORTEST_WAIT, wait))

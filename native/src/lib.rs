@@ -10,6 +10,7 @@ pub mod descriptor;
 pub mod encode;
 pub mod envelope;
 pub mod fault;
+pub mod http2;
 pub mod json;
 pub mod logs;
 pub mod metrics;

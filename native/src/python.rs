@@ -152,6 +152,9 @@ mod ottery_native {
     use crate::clickhouse::python::ClickHouseRows;
 
     #[pymodule_export]
+    use crate::http2::python::PyHttp2;
+
+    #[pymodule_export]
     use super::{build_info, decode, encode, json_to_proto, proto_to_json, scan};
 
     #[pymodule_export]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 from collector.api import Consume, Context, Overloaded, Rejected, Retryable, Settings, Signal, TooLarge
 from collector.receivers.admission import Admission, Lease
 from collector.receivers.inflate import inflate
+from collector.receivers.metadata import Metadata
 from collector.receivers.refusal import Code, Refusal
 from collector.receivers.workers import Workers
 from collector.telemetry.catalogue import (
@@ -23,9 +22,6 @@ from collector.telemetry.catalogue import (
 )
 from collector.wire.codec import Received, WireCodec
 from collector.wire.types import Scan
-
-Metadata = Mapping[str, tuple[str, ...]]
-NO_METADATA: Final[Metadata] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
-from collector.api import OtteryError, TooLarge
+from collector.api import TooLarge
 from collector.receivers.admission import Admission
 from collector.receivers.body import Disconnected, Receive, TooSlow, read_body
 from collector.receivers.cors import CorsPolicy, Header
+from collector.receivers.metadata import NO_METADATA, http_metadata
 from collector.receivers.otlp.answers import FULL_JSON, FULL_PROTO, success
 from collector.receivers.otlp.config import OtlpHttpConfig
-from collector.receivers.otlp.door import NO_METADATA, Counter, Door, Metadata, Request
-from collector.receivers.refusal import Code, Refusal, refusal_of
+from collector.receivers.otlp.door import Counter, Door, Request
+from collector.receivers.refusal import Code, Refusal, Refused, refusal_of
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -24,12 +25,11 @@ _CLOSE: Final[Header] = (b"connection", b"close")
 _STOPPING: Final = Refusal(Code.UNAVAILABLE, 503, "the receiver is shutting down", retry_after=1.0)
 
 
-class Refused(OtteryError):
-    """A request that ends with `refusal`, whose answer also has `headers`."""
+class HttpRefused(Refused):
+    """A request whose refusal also has `headers`."""
 
     def __init__(self, refusal: Refusal, *headers: Header) -> None:
-        super().__init__(refusal.message)
-        self.refusal = refusal
+        super().__init__(refusal)
         self.headers = headers
 
 
@@ -64,7 +64,7 @@ class OtlpHttp:
             return self._counter.add("refused")
         except asyncio.CancelledError:
             # uvicorn would answer 500, after which OTLP clients throw their data away.
-            await self._refuse(send, head, Refused(_STOPPING, _CLOSE), cors)
+            await self._refuse(send, head, HttpRefused(_STOPPING, _CLOSE), cors)
             raise
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the client gets an answer
             return await self._refuse(send, head, _refused(error), cors)
@@ -76,7 +76,7 @@ class OtlpHttp:
         door, encoding = self._find(scope, head)
         door.guard()
         json = head.type is _JSON
-        metadata = _metadata(scope["headers"]) if self._keep_metadata else NO_METADATA
+        metadata = http_metadata(scope["headers"]) if self._keep_metadata else NO_METADATA
         with self._admission.lease() as lease:
             body = await read_body(receive, lease, self._limit, self._timeout)
             scan = await door.take(Request(body, metadata, json, encoding), lease)
@@ -85,29 +85,29 @@ class OtlpHttp:
     def _find(self, scope: Scope, head: _Head) -> tuple[Door, str]:
         """Return the door and the encoding that a request's head asks for."""
         if head.hosts != 1 and scope["http_version"] == "1.1":
-            raise Refused(Refusal(Code.INVALID_ARGUMENT, 400, "a request has one Host header"), _CLOSE)
+            raise HttpRefused(Refusal(Code.INVALID_ARGUMENT, 400, "a request has one Host header"), _CLOSE)
         if head.framing not in (b"", b"chunked"):
-            raise Refused(Refusal(Code.UNIMPLEMENTED, 501, "Transfer-Encoding must be chunked"), _CLOSE)
+            raise HttpRefused(Refusal(Code.UNIMPLEMENTED, 501, "Transfer-Encoding must be chunked"), _CLOSE)
         door = self._doors.get(scope["path"])
         if door is None:
-            raise Refused(Refusal(Code.UNIMPLEMENTED, 404, "nothing takes requests at this path"))
+            raise HttpRefused(Refusal(Code.UNIMPLEMENTED, 404, "nothing takes requests at this path"))
         if scope["method"] != "POST":
             allow = b"POST, OPTIONS" if self._cors else b"POST"
-            raise Refused(Refusal(Code.UNIMPLEMENTED, 405, "OTLP requests are POST"), (b"allow", allow))
+            raise HttpRefused(Refusal(Code.UNIMPLEMENTED, 405, "OTLP requests are POST"), (b"allow", allow))
         if head.type is None:
             known = b", ".join((_PROTO, _JSON))
             message = f"Content-Type must be one of {known.decode()}"
-            raise Refused(Refusal(Code.INVALID_ARGUMENT, 415, message), (b"accept", known))
+            raise HttpRefused(Refusal(Code.INVALID_ARGUMENT, 415, message), (b"accept", known))
         encoding = self._encodings.get(head.encoding, "")
         if head.encoding and not encoding:
             known = b", ".join(self._encodings) or b"identity"
             message = f"Content-Encoding must be none or one of {known.decode()}"
-            raise Refused(Refusal(Code.INVALID_ARGUMENT, 415, message), (b"accept-encoding", known))
+            raise HttpRefused(Refusal(Code.INVALID_ARGUMENT, 415, message), (b"accept-encoding", known))
         if head.length > self._limit:
             raise TooLarge(f"the body is larger than the {self._limit} bytes accepted")
         return door, encoding
 
-    async def _refuse(self, send: Send, head: _Head, refused: Refused, cors: Iterable[Header]) -> None:
+    async def _refuse(self, send: Send, head: _Head, refused: HttpRefused, cors: Iterable[Header]) -> None:
         refusal = refused.refusal
         self._counter.refusal(refusal)
         extra = [*refused.headers, *cors]
@@ -168,22 +168,14 @@ def _media_type(value: bytes) -> bytes | None:
     return _JSON if bare == _JSON else None
 
 
-def _metadata(headers: Iterable[Header]) -> Metadata:
-    found: dict[str, tuple[str, ...]] = {}
-    for raw, value in headers:
-        name = raw.decode("latin-1")
-        found[name] = (*found.get(name, ()), value.decode("latin-1"))
-    return found
-
-
-def _refused(error: Exception) -> Refused:
+def _refused(error: Exception) -> HttpRefused:
     """Return the refusal of a request; where the rest of a request is not wanted, the connection ends with it."""
     match error:
-        case Refused():
+        case HttpRefused():
             return error
         case TooLarge():
-            return Refused(refusal_of(error), _CLOSE)
+            return HttpRefused(refusal_of(error), _CLOSE)
         case TooSlow():
-            return Refused(Refusal(Code.DEADLINE_EXCEEDED, 408, str(error)), _CLOSE)
+            return HttpRefused(Refusal(Code.DEADLINE_EXCEEDED, 408, str(error)), _CLOSE)
         case _:
-            return Refused(refusal_of(error))
+            return HttpRefused(refusal_of(error))

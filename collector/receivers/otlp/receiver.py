@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from collector.api import Settings, Signal, State
 from collector.http import HttpServer
-from collector.receivers.addresses import bound_socket
+from collector.receivers.addresses import address_of, bound_socket, most_connections
 from collector.receivers.admission import Admission
 from collector.receivers.certificates import Certificates
 from collector.receivers.config import MEBIBYTE, GrpcServerConfig
 from collector.receivers.inert import inert_keys
 from collector.receivers.otlp.config import OtlpConfig, OtlpHttpConfig
 from collector.receivers.otlp.door import Counter, Door, Room
+from collector.receivers.otlp.grpc import OtlpGrpc
 from collector.receivers.otlp.http import OtlpHttp
 from collector.receivers.protocol import ConnectionLimits, GuardedProtocol
 from collector.receivers.workers import Workers
@@ -23,8 +23,6 @@ from collector.wire.codec import codec
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
-
-    from collector.receivers.otlp.grpc import OtlpGrpc
 
 STOP_GRACE: Final = 5
 """Seconds that requests under way have to finish once the receiver stops."""
@@ -77,12 +75,10 @@ class OtlpReceiver:
         self._workers.stop()
 
     async def _start_grpc(self, config: GrpcServerConfig, room: Room) -> None:
-        from collector.receivers.otlp.grpc import OtlpGrpc  # noqa: PLC0415 - gRPC is heavy, and HTTP does without it
-
         counter = Counter(self._settings, "grpc")
         limit = config.max_recv_msg_size_mib * MEBIBYTE
         doors = {signal: Door(room, counter, signal, take, limit) for signal, take in self._settings.consumers.items()}
-        self._grpc = OtlpGrpc(config, doors, room.admission, counter, self._settings)
+        self._grpc = OtlpGrpc(config, doors, counter, room)
         await self._grpc.start()
         self._listening["OTLP over gRPC"] = self._grpc.address
 
@@ -99,7 +95,7 @@ class OtlpReceiver:
         }
         tls = None
         if config.tls is not None:
-            tls = Certificates(config.tls, self._settings.clock, self._settings.log).server_context()
+            tls = Certificates(config.tls, "http/1.1", self._settings.clock, self._settings.log).server_context()
         bound = bound_socket(config)
         self._http = HttpServer(
             cast("ASGI3Application", OtlpHttp(config, doors, room.admission, counter)),
@@ -110,17 +106,8 @@ class OtlpReceiver:
             timeout_keep_alive=config.idle_timeout or _FOR_EVER,
         )
         await self._http.start()
-        self._listening["OTLP over HTTP"] = _address(config, bound.getsockname())
+        self._listening["OTLP over HTTP"] = address_of(config, bound)
 
 
 def _connection_limits(config: OtlpHttpConfig) -> ConnectionLimits:
-    """Leave half of the file descriptors to everything else."""
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return ConnectionLimits(config.read_header_timeout, config.write_timeout, max(1, descriptors // 2))
-
-
-def _address(config: OtlpHttpConfig, name: str | tuple[str, int]) -> str:
-    if isinstance(name, str) or config.transport == "unix":
-        return config.endpoint
-    host, port = name[0], name[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return ConnectionLimits(config.read_header_timeout, config.write_timeout, most_connections())

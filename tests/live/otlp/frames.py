@@ -11,7 +11,7 @@ from hyperframe.frame import Frame, GoAwayFrame, PingFrame
 from tests.live.otlp.raw import drop
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-_TIMEOUT = 10
+_TIMEOUT = 20
 
 
 class Http2:
@@ -26,10 +26,11 @@ class Http2:
         self.writer.write(self.h2.data_to_send())
         await self.writer.drain()
 
-    def headers(self, authority="localhost", path=EXPORT, **extra):
+    def headers(self, authority="localhost", path=EXPORT, change=None, **extra):
         head = {":method": "POST", ":scheme": "http", ":authority": authority, ":path": path}
         body = {"te": "trailers", "content-type": "application/grpc"}
-        return [*head.items(), *body.items(), *((name.replace("_", "-"), value) for name, value in extra.items())]
+        changed = {**head, **body, **(change or {})}
+        return [*changed.items(), *((name.replace("_", "-"), value) for name, value in extra.items())]
 
     async def call(self, body, **extra):
         """Send one request, with `extra` as further headers, and return the headers and trailers of its answer."""

@@ -4,8 +4,11 @@ import asyncio
 import gzip
 import zlib
 
+import cramjam
 import grpc
+import httpx2
 import pytest
+import snappy
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -20,6 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from collector.api import Overloaded, Rejected, Signal, TooLarge
+from collector.receivers.inflate import zstd
 from collector.testing import RecordingConsumer, sample_request
 from tests.live.otlp.frames import grpc_message, http2
 
@@ -35,6 +39,24 @@ RESPONSES = {
 }
 SIGNALS = [pytest.param(signal, id=signal.value) for signal in Signal]
 MEBIBYTE = 1 << 20
+
+
+def framed_snappy(data):
+    return bytes(cramjam.snappy.compress(data))
+
+
+class StuckConsumer:
+    """Keeps a batch until it is cancelled."""
+
+    def __init__(self):
+        self.reached, self.cancelled = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, batch):
+        self.reached.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.cancelled.set()
 
 
 async def export(channel, signal, body, **options):
@@ -66,7 +88,7 @@ async def test_an_empty_request_succeeds_without_reaching_a_pipeline(otlp, signa
     assert otlp.consumers[signal].batches == []
 
 
-# Compression: none and gzip are mandatory, gRPC for Python has deflate as well.
+# Compression: none and gzip are mandatory, others are what Collectors can be told to use.
 @pytest.mark.parametrize("items", [pytest.param(3, id="small"), pytest.param(400, id="large")])
 @pytest.mark.parametrize("compression", list(grpc.Compression), ids=lambda compression: compression.name)
 async def test_a_compressed_request_is_taken(otlp, compression, items):
@@ -78,23 +100,80 @@ async def test_a_compressed_request_is_taken(otlp, compression, items):
 
 @pytest.mark.parametrize(
     ("encoding", "pack"),
-    [pytest.param("gzip", gzip.compress, id="gzip"), pytest.param("deflate", zlib.compress, id="deflate")],
+    [
+        pytest.param("identity", bytes, id="identity"),
+        pytest.param("gzip", gzip.compress, id="gzip"),
+        pytest.param("deflate", zlib.compress, id="deflate"),
+        pytest.param("zstd", zstd.compress, id="zstd"),
+        pytest.param("snappy", snappy.compress, id="snappy"),
+        pytest.param("snappy", framed_snappy, id="snappy in frames"),
+    ],
 )
 async def test_other_libraries_compression_is_understood(otlp, encoding, pack):
-    message = grpc_message(pack(sample_request(Signal.TRACES)), compressed=True)
+    message = grpc_message(pack(sample_request(Signal.TRACES)), compressed=encoding != "identity")
     async with http2(otlp.grpc_target) as client:
         answer = await client.call(message, grpc_encoding=encoding)
     assert (answer[":status"], answer["grpc-status"]) == ("200", "0")
     assert otlp.consumers[Signal.TRACES].items == 3
 
 
-@pytest.mark.parametrize("encoding", ["zstd", "snappy", "br"])
-async def test_an_encoding_that_grpc_for_python_lacks_is_refused_and_the_connection_lives_on(otlp, encoding):
+async def test_an_encoding_that_nobody_knows_is_refused_with_those_that_are_known(otlp):
     async with http2(otlp.grpc_target) as client:
-        answer = await client.call(grpc_message(b"packed", compressed=True), grpc_encoding=encoding)
+        answer = await client.call(grpc_message(b"packed", compressed=True), grpc_encoding="br")
         again = await client.call(grpc_message(sample_request(Signal.TRACES)))
-    assert (answer["grpc-status"], again["grpc-status"]) == ("13", "0")
+    assert (answer["grpc-status"], again["grpc-status"]) == ("12", "0")
+    assert answer["grpc-accept-encoding"] == "identity,gzip,deflate,zstd,snappy"
+    assert answer["grpc-message"] == "grpc-encoding must be none or one of gzip, deflate, zstd, snappy"
     assert otlp.consumers[Signal.TRACES].items == 3
+
+
+# Requests that are none of gRPC have a status of HTTP.
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        pytest.param({":method": "GET"}, "405", id="method"),
+        pytest.param({"content-type": "application/json"}, "415", id="content type"),
+        pytest.param({"content-type": "application/grpc-web+proto"}, "415", id="gRPC-Web"),
+    ],
+)
+async def test_a_request_that_is_none_of_grpc_has_a_status_of_http(otlp, change, status):
+    async with http2(otlp.grpc_target) as client:
+        answer = await client.call(b"", change=change)
+        assert answer[":status"] == status
+        assert (await client.call(grpc_message(b"")))["grpc-status"] == "0"
+
+
+async def test_a_client_of_http_1_is_told_which_port_this_is(otlp):
+    host, _, port = otlp.grpc_target.rpartition(":")
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        answer = await client.post(f"http://{host}:{port}/v1/traces", content=b"")
+    assert (answer.status_code, "this port speaks gRPC" in answer.text) == (400, True)
+
+
+# Deadlines and cancellation: who gives up leaves nothing behind.
+async def test_a_call_whose_deadline_passes_is_answered_so(start_otlp):
+    consumer = StuckConsumer()
+    async with start_otlp(consumers={Signal.TRACES: consumer}) as otlp, http2(otlp.grpc_target) as client:
+        answer = await client.call(grpc_message(sample_request(Signal.TRACES)), grpc_timeout="200m")
+        assert (answer["grpc-status"], answer["grpc-message"]) == ("4", "the deadline of the call has passed")
+        await asyncio.wait_for(consumer.cancelled.wait(), 10)
+        assert otlp.requests("grpc", "refused") == 1
+
+
+@pytest.mark.parametrize("given", ["1", "S", "-1S", "123456789S", "1x", ""])
+async def test_a_timeout_that_is_none_is_refused(otlp, given):
+    async with http2(otlp.grpc_target) as client:
+        answer = await client.call(grpc_message(b""), grpc_timeout=given)
+        assert (answer["grpc-status"], answer["grpc-message"][:12]) == ("3", "grpc-timeout")
+
+
+async def test_a_call_that_its_client_gives_up_is_not_gone_on_with(start_otlp):
+    consumer = StuckConsumer()
+    async with start_otlp(consumers={Signal.TRACES: consumer}) as otlp, otlp.channel() as channel:
+        call = channel.unary_unary(METHODS[Signal.TRACES])(sample_request(Signal.TRACES))
+        await asyncio.wait_for(consumer.reached.wait(), 10)
+        call.cancel()
+        await asyncio.wait_for(consumer.cancelled.wait(), 10)
 
 
 # Size: RESOURCE_EXHAUSTED without RetryInfo, before and after decompression.
@@ -266,6 +345,7 @@ async def test_reflection_lists_the_services_and_describes_them(otlp):
     assert {service.name for service in listed.list_services_response.service} == {
         *(method.split("/")[1] for method in METHODS.values()),
         "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
     }
     assert b"ExportTraceServiceRequest" in described.file_descriptor_response.file_descriptor_proto[0]

@@ -8,6 +8,7 @@ import zlib
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+from h2.events import StreamEnded, WindowUpdated
 from hpack import Encoder
 from hyperframe.frame import (
     ContinuationFrame,
@@ -48,11 +49,16 @@ MESSAGES = [
     pytest.param(b"\x00\xff\xff\xff\xff" + SPAN, {}, "8", id="a length over the limit"),
     pytest.param(b"\x00\x00\x00\x00\x01" + SPAN, {}, "3", id="a length that is too small"),
     pytest.param(b"\x01" + grpc_message(SPAN)[1:], {}, "13", id="compressed, but not how"),
+    pytest.param(b"\x02" + grpc_message(SPAN)[1:], {}, "13", id="flags that nobody knows"),
+    pytest.param(grpc_message(SPAN) * 2, {}, "3", id="two messages"),
+    pytest.param(b"", {}, "3", id="no message"),
+    pytest.param(b"\x00\x00", {}, "3", id="half of a message's head"),
+    pytest.param(b"\x00\x00\x00\x10\x00" + SPAN, {}, "3", id="half of a message"),
     pytest.param(
-        grpc_message(gzip.compress(SPAN)[:-9], compressed=True), {"grpc_encoding": "gzip"}, "13", id="truncated gzip"
+        grpc_message(gzip.compress(SPAN)[:-9], compressed=True), {"grpc_encoding": "gzip"}, "3", id="truncated gzip"
     ),
     pytest.param(
-        grpc_message(SECRET * 100, compressed=True), {"grpc_encoding": "gzip"}, "13", id="noise under the name gzip"
+        grpc_message(SECRET * 100, compressed=True), {"grpc_encoding": "gzip"}, "3", id="noise under the name gzip"
     ),
     pytest.param(
         grpc_message(gzip.compress(bytes(8 * MEBIBYTE)), compressed=True),
@@ -86,24 +92,41 @@ async def test_a_message_that_is_no_request_has_its_code_and_its_connection_goes
         assert otlp.log.lines == []
 
 
-# gRPC's core leaves these without an answer; what they hold goes with their connection.
-NO_MESSAGE = [
-    pytest.param(b"", id="no message"),
-    pytest.param(b"\x00\x00", id="half of a message's head"),
-    pytest.param(b"\x00\x00\x10\x00\x00" + SPAN, id="half of a message"),
-]
-
-
-@pytest.mark.parametrize("body", NO_MESSAGE)
-async def test_a_request_without_its_message_holds_up_nobody(otlp, body):
+# Messages that do not come, or not whole: their call ends in time, and what is kept of them counts as memory.
+async def test_a_call_whose_message_does_not_come_is_ended(otlp):
     async with served_beside(otlp, grpc=True), http2(otlp.grpc_target) as client:
-        for _ in range(20):
-            stream = client.h2.get_next_available_stream_id()
-            client.h2.send_headers(stream, client.headers())
-            client.h2.send_data(stream, body, end_stream=True)
+        streams = []
+        for body in (b"", b"\0\0\1\0\0" + SPAN):
+            streams.append(client.h2.get_next_available_stream_id())
+            client.h2.send_headers(streams[-1], client.headers())
+            client.h2.send_data(streams[-1], body)
         await client.flush()
+        for stream in streams:
+            await client.until(lambda event, stream=stream: event.stream_id == stream, StreamEnded)
+            answer = client.answer(stream)
+            assert (answer["grpc-status"], answer["grpc-message"]) == ("4", "the message did not arrive in time")
         assert (await client.call(grpc_message(b"")))["grpc-status"] == "0"
-    assert otlp.log.lines == []
+
+
+async def test_parts_of_messages_hold_no_more_memory_than_admitted(start_otlp):
+    part = b"\0\0\x20\0\0" + bytes(300_000)
+    async with start_otlp(admission={"request_limit_mib": 1}) as otlp, http2(otlp.grpc_target) as client:
+        await client.until(lambda event: event.stream_id == 0, WindowUpdated)
+        streams = []
+        for _ in range(5):
+            streams.append(client.h2.get_next_available_stream_id())
+            client.h2.send_headers(streams[-1], client.headers())
+            for start in range(0, len(part), 16_000):
+                client.h2.send_data(streams[-1], part[start : start + 16_000])
+            await client.flush()
+        await client.until(lambda event: True, StreamEnded)
+        refused = [answer for stream in streams if (answer := client.answer(stream))]
+        assert {answer["grpc-status"] for answer in refused} == {"14"}
+        assert all(answer["google.rpc.retryinfo-bin"] for answer in refused)
+        for stream in streams:
+            if not client.answer(stream):
+                client.h2.reset_stream(stream)
+        assert (await client.call(grpc_message(SPAN)))["grpc-status"] == "0"
 
 
 @asynccontextmanager

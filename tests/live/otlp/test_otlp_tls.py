@@ -1,5 +1,6 @@
 """TLS, mutual TLS and certificates that are exchanged while the receiver runs, over gRPC and HTTP."""
 
+import asyncio
 import ssl
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from collector.api import Fatal, Signal
 from collector.testing import sample_request
 from tests.live.certificates import Authority
 from tests.live.otlp.frames import EXPORT
-from tests.live.otlp.raw import raw
+from tests.live.otlp.raw import drop, raw
 
 PROTO = {"content-type": "application/x-protobuf"}
 
@@ -101,10 +102,27 @@ async def test_only_clients_of_the_authority_are_let_in(start_otlp, authority, t
 
 async def test_versions_of_tls_can_be_bounded(start_otlp, authority):
     tls = {**authority.pair("server"), "min_version": "1.3"}
-    async with start_otlp(http={"tls": tls}, protocols=["http"]) as otlp:
+    async with start_otlp(**both(tls)) as otlp:
         with pytest.raises(httpx2.TransportError):
             await over_http(otlp, authority, highest=ssl.TLSVersion.TLSv1_2)
         assert await over_http(otlp, authority) == (200, "server")
+        for target, spoken in ((otlp.grpc_target, "h2"), (otlp.http_host, "http/1.1")):
+            with pytest.raises((ConnectionError, ssl.SSLError)):
+                await agreed(target, authority, ssl.TLSVersion.TLSv1_2)
+            assert await agreed(target, authority, ssl.TLSVersion.TLSv1_3) == ("TLSv1.3", spoken)
+
+
+async def agreed(target, authority, highest):
+    """Return the version of TLS and the protocol that a server agrees to."""
+    context = ssl.create_default_context(cafile=str(authority.ca))
+    context.maximum_version = highest
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    host, _, port = target.rpartition(":")
+    _, writer = await asyncio.open_connection(host, int(port), ssl=context, server_hostname="localhost")
+    found = writer.get_extra_info("ssl_object")
+    said = found.version(), found.selected_alpn_protocol()
+    await drop(writer)
+    return said
 
 
 def swap(old, new):

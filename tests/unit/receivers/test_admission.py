@@ -72,3 +72,13 @@ def test_threads_lose_nothing():
     for thread in threads:
         thread.join()
     assert admission.held == 0
+
+
+def test_a_thread_that_still_works_on_a_request_that_is_over_holds_nothing():
+    admission = Admission(LIMIT)
+    with admission.lease() as lease:
+        lease.take(1000)
+    with pytest.raises(Overloaded, match="the request is over"):
+        lease.take(1000)
+    lease.end()
+    assert admission.held == 0

@@ -1,0 +1,1 @@
+"""A gRPC server on our own event loop. The way in is `server.GrpcServer`."""

@@ -1,0 +1,196 @@
+"""The calls of a connection: what has come of them, and the task that answers."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from collector.api import Rejected, TooLarge
+from collector.receivers.admission import Lease
+from collector.receivers.grpc.methods import Incoming, Streaming, Unary
+from collector.receivers.inflate import inflate
+from collector.receivers.metadata import Metadata
+from collector.receivers.refusal import Code, Refusal, Refused, refusal_of
+
+MESSAGES_WAITING: Final = 64
+"""Messages of a client that wait for a streaming method; a client that sends more of them is refused."""
+
+_ONE = "a call of this method has one message, and another one came"
+_TORN = "the call ended before its message was whole"
+
+
+class Answering(Protocol):
+    """The connection of a call, as the call sees it."""
+
+    def reply(self, call: Call, message: bytes, *, last: bool) -> None:
+        """Send a message."""
+
+    def end(self, call: Call) -> None:
+        """End a call well whose messages were sent before."""
+
+    def refuse(self, call: Call, refusal: Refusal) -> None:
+        """End a call with what went wrong."""
+
+    def spawn(self, call: Call) -> asyncio.Task[None]:
+        """Start the task that runs the call."""
+
+
+@dataclass(slots=True)
+class Opening:
+    """What every call begins with: its stream, the compression of its messages, what it may hold, its largest message."""
+
+    connection: Answering
+    stream: int
+    coding: str
+    lease: Lease
+    limit: int
+    metadata: Metadata
+
+
+class Call(ABC):
+    """One call, from its headers on. `began` and `heard` are when it opened and when it last sent something."""
+
+    __slots__ = ("_connection", "_task", "began", "deadline", "heard", "lease", "opening", "stream")
+
+    def __init__(self, opening: Opening, now: float) -> None:
+        self.opening = opening
+        self.stream = opening.stream
+        self.lease = opening.lease
+        self.began = self.heard = now
+        self.deadline: asyncio.TimerHandle | None = None
+        self._connection = opening.connection
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def arriving(self) -> bool:
+        """Whether its client is to be hurried."""
+        return self._task is None
+
+    def part(self, size: int, now: float) -> None:
+        """Hold bytes of a message that is not whole. Raises `Overloaded`."""
+        self.heard = now
+        self.lease.take(size)
+
+    def too_large(self, size: int) -> None:
+        """Raise what a message over the limit is refused with."""
+        raise TooLarge(f"the message has {size} bytes; at most {self.opening.limit} are accepted")
+
+    @abstractmethod
+    def message(self, body: bytes, flags: int) -> None:
+        """Take a message. Raises what `refusal_of` has an answer for."""
+
+    @abstractmethod
+    def ended(self, *, torn: bool) -> None:
+        """Note that no more comes. Raises `Rejected` when that is too early."""
+
+    @abstractmethod
+    def refused(self, refusal: Refusal) -> None:
+        """Have it counted that the call was not answered."""
+
+    async def run(self) -> None:
+        """Answer, whatever happens."""
+        try:
+            await self._serve()
+        except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the client gets an answer
+            self._connection.refuse(self, refusal_of(error))
+        finally:
+            self.lease.end()
+
+    def cancel(self) -> None:
+        """Give up: nobody waits for an answer any more."""
+        self.lease.end()
+        if self._task is not None:
+            self._task.cancel()
+
+    @abstractmethod
+    async def _serve(self) -> None:
+        """Answer. Raises what `refusal_of` has an answer for."""
+
+    def _encoding(self, flags: int) -> str:
+        """Return the compression of a message, by the byte before it."""
+        if flags > 1 or (flags and not self.opening.coding):
+            message = "a message is marked as compressed, and grpc-encoding does not say how"
+            raise Refused(Refusal(Code.INTERNAL, 500, message))
+        return self.opening.coding if flags else ""
+
+
+class UnaryCall(Call):
+    """A call of one message, which is answered once its client has sent all."""
+
+    __slots__ = ("_incoming", "_method", "_parts")
+
+    def __init__(self, opening: Opening, now: float, method: Unary) -> None:
+        super().__init__(opening, now)
+        self._method = method
+        self._parts = 0
+        self._incoming: Incoming | None = None
+
+    def part(self, size: int, now: float) -> None:
+        super().part(size, now)
+        self._parts += size
+
+    def message(self, body: bytes, flags: int) -> None:
+        if self._incoming is not None:
+            raise Rejected(_ONE)
+        self.lease.take(len(body) - self._parts)
+        self._incoming = Incoming(body, self._encoding(flags), self.opening.metadata, self.lease)
+
+    def too_large(self, size: int) -> None:
+        if self._incoming is not None:
+            raise Rejected(_ONE)
+        super().too_large(size)
+
+    def ended(self, *, torn: bool) -> None:
+        if torn or self._incoming is None:
+            raise Rejected(_TORN)
+        self._task = self._connection.spawn(self)
+
+    def refused(self, refusal: Refusal) -> None:
+        self._method.refused(refusal)
+
+    async def _serve(self) -> None:
+        if self._incoming is not None:
+            self._connection.reply(self, await self._method.serve(self._incoming), last=True)
+
+
+class StreamingCall(Call):
+    """A call whose messages are answered as they come. Its client may take its time."""
+
+    __slots__ = ("_method", "_waiting")
+
+    def __init__(self, opening: Opening, now: float, method: Streaming) -> None:
+        super().__init__(opening, now)
+        self._method = method
+        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(MESSAGES_WAITING)
+        self._task = self._connection.spawn(self)
+
+    def message(self, body: bytes, flags: int) -> None:
+        encoding = self._encoding(flags)
+        self._put(inflate(encoding, body, self.opening.limit, self.lease.take) if encoding else body)
+
+    def ended(self, *, torn: bool) -> None:
+        if torn:
+            raise Rejected(_TORN)
+        self._put(None)
+
+    def refused(self, refusal: Refusal) -> None:
+        """Nobody counts these."""
+
+    def _put(self, message: bytes | None) -> None:
+        try:
+            self._waiting.put_nowait(message)
+        except asyncio.QueueFull:
+            refusal = Refusal(Code.RESOURCE_EXHAUSTED, 429, "more messages came than can wait for their answers")
+            raise Refused(refusal) from None
+
+    async def _messages(self) -> AsyncIterator[bytes]:
+        while (message := await self._waiting.get()) is not None:
+            yield message
+
+    async def _serve(self) -> None:
+        async for answer in self._method.serve(self._messages()):
+            self._connection.reply(self, answer, last=False)
+        self._connection.end(self)

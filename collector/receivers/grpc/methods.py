@@ -1,0 +1,58 @@
+"""What a gRPC server serves: methods by path."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from collector.receivers.admission import Lease
+from collector.receivers.inflate import inflate
+from collector.receivers.metadata import Metadata
+from collector.receivers.refusal import Refusal
+
+
+@dataclass(slots=True)
+class Incoming:
+    """The message of a call as it came; `encoding` is its compression. `lease` holds its bytes already."""
+
+    body: bytes
+    encoding: str
+    metadata: Metadata
+    lease: Lease
+
+    def plain(self, limit: int) -> bytes:
+        """Return the message without its compression. Raises what `inflate` raises."""
+        return inflate(self.encoding, self.body, limit, self.lease.take) if self.encoding else self.body
+
+
+def _always_open() -> None:
+    """Let everybody in."""
+
+
+def _uncounted(refusal: Refusal) -> None:
+    """Count nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """A method of one message and one answer.
+
+    `guard` raises `Overloaded` when a message should not even be read, `serve` raises what `refusal_of` has an answer
+    for, and `refused` is told of every call that was not answered with a message.
+    """
+
+    serve: Callable[[Incoming], Awaitable[bytes]]
+    guard: Callable[[], None] = _always_open
+    refused: Callable[[Refusal], None] = _uncounted
+
+
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """A method of many messages and many answers."""
+
+    serve: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]
+
+
+Methods: TypeAlias = Mapping[str, Unary | Streaming]
+"""By path: `/package.Service/Method`."""
