@@ -73,11 +73,12 @@ class LogCursor:
 
     @property
     def backlog(self) -> int:
-        return self.bounds.measure(self._undone)
+        measure = self.bounds.measure
+        return measure(self._shelf.total) - measure(self.place.taken) + measure(self._flying)
 
     @property
     def undelivered(self) -> int:
-        return self._undone.items
+        return self._shelf.total.items - self.place.taken.items + self._flying.items
 
     @property
     def received(self) -> int:
@@ -86,10 +87,6 @@ class LogCursor:
     @property
     def outcomes(self) -> Mapping[str, int]:
         return self.place.outcomes
-
-    @property
-    def _undone(self) -> Tally:
-        return self._shelf.total - self.place.taken + self._flying
 
     @property
     def _unread(self) -> int:
@@ -106,8 +103,8 @@ class LogCursor:
 
     def full(self, offered: Tally) -> bool:
         """Whether more does not fit; an empty backlog takes any batch, however large."""
-        bounds, backlog = self.bounds, self.backlog
-        return bool(bounds.size) and backlog > 0 and backlog + bounds.measure(offered) > bounds.size
+        most = self.bounds.size
+        return bool(most) and (backlog := self.backlog) > 0 and backlog + self.bounds.measure(offered) > most
 
     async def room(self, offered: Tally) -> None:
         """Wait until more fits or the log is closed."""

@@ -57,8 +57,10 @@ class MemoryLog:
         """Return None: nothing is remembered."""
 
     async def append(self, batch: Batch, _digest: bytes = b"", /, *, unchanged: bool = False) -> int:  # noqa: ARG002 - memory checks nothing
-        self.admit(batch)
+        if self.closed:
+            raise Overloaded("shutting down")
         tally = weigh(batch)
+        self._cursors.admit(tally)
         await self._cursors.room(tally)
         if self.closed:
             raise Overloaded("shutting down")

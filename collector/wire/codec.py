@@ -42,7 +42,7 @@ class BuildInfo(TypedDict):
     debug: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # as `Scan`
 class Received:
     """What became of one request: its batch (None when nothing is left of it) and what was counted."""
 
