@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from collector.api import Rejected, TooLarge
-from collector.receivers.admission import Lease
+from collector.receivers.admission import REQUEST_OVERHEAD, Admission
 from collector.receivers.grpc.methods import Incoming, Streaming, Unary
 from collector.receivers.inflate import inflate
 from collector.receivers.metadata import Metadata
@@ -25,6 +24,12 @@ _TORN = "the call ended before its message was whole"
 class Answering(Protocol):
     """The connection of a call, as the call sees it."""
 
+    admission: Admission
+    limit: int
+    """Bytes of the largest message."""
+    now: float
+    """When bytes came last."""
+
     def reply(self, call: Call, message: bytes, *, last: bool) -> None:
         """Send a message."""
 
@@ -38,45 +43,38 @@ class Answering(Protocol):
         """Start the task that runs the call."""
 
 
-@dataclass(slots=True)
-class Opening:
-    """What every call begins with: its stream, the compression of its messages, what it may hold, its largest message."""
-
-    connection: Answering
-    stream: int
-    coding: str
-    lease: Lease
-    limit: int
-    metadata: Metadata
-
-
 class Call(ABC):
-    """One call, from its headers on. `began` and `heard` are when it opened and when it last sent something."""
+    """One call, from its headers on. `coding` is the compression of its messages, empty for none.
 
-    __slots__ = ("_connection", "_task", "began", "deadline", "heard", "lease", "opening", "stream")
+    `began` and `heard` are when it opened and when it last sent something, `deadline` is when its client gives up.
+    Raises `Overloaded` where there is no room for it.
+    """
 
-    def __init__(self, opening: Opening, now: float) -> None:
-        self.opening = opening
-        self.stream = opening.stream
-        self.lease = opening.lease
-        self.began = self.heard = now
-        self.deadline: asyncio.TimerHandle | None = None
-        self._connection = opening.connection
+    __slots__ = ("_connection", "_task", "began", "coding", "deadline", "heard", "lease", "stream")
+
+    def __init__(self, connection: Answering, stream: int, coding: str, deadline: float) -> None:
+        self._connection = connection
         self._task: asyncio.Task[None] | None = None
+        self.stream = stream
+        self.coding = coding
+        self.began = self.heard = connection.now
+        self.deadline = deadline
+        self.lease = connection.admission.lease()
+        self.lease.take(REQUEST_OVERHEAD)
 
     @property
     def arriving(self) -> bool:
         """Whether its client is to be hurried."""
         return self._task is None
 
-    def part(self, size: int, now: float) -> None:
+    def part(self, size: int) -> None:
         """Hold bytes of a message that is not whole. Raises `Overloaded`."""
-        self.heard = now
+        self.heard = self._connection.now
         self.lease.take(size)
 
     def too_large(self, size: int) -> None:
         """Raise what a message over the limit is refused with."""
-        raise TooLarge(f"the message has {size} bytes; at most {self.opening.limit} are accepted")
+        raise TooLarge(f"the message has {size} bytes; at most {self._connection.limit} are accepted")
 
     @abstractmethod
     def message(self, body: bytes, flags: int) -> None:
@@ -111,32 +109,35 @@ class Call(ABC):
 
     def _encoding(self, flags: int) -> str:
         """Return the compression of a message, by the byte before it."""
-        if flags > 1 or (flags and not self.opening.coding):
+        if flags > 1 or (flags and not self.coding):
             message = "a message is marked as compressed, and grpc-encoding does not say how"
             raise Refused(Refusal(Code.INTERNAL, 500, message))
-        return self.opening.coding if flags else ""
+        return self.coding if flags else ""
 
 
 class UnaryCall(Call):
     """A call of one message, which is answered once its client has sent all."""
 
-    __slots__ = ("_incoming", "_method", "_parts")
+    __slots__ = ("_incoming", "_metadata", "_method", "_parts")
 
-    def __init__(self, opening: Opening, now: float, method: Unary) -> None:
-        super().__init__(opening, now)
+    def __init__(
+        self, connection: Answering, stream: int, coding: str, deadline: float, method: Unary, *, metadata: Metadata
+    ) -> None:
+        super().__init__(connection, stream, coding, deadline)
         self._method = method
+        self._metadata = metadata
         self._parts = 0
         self._incoming: Incoming | None = None
 
-    def part(self, size: int, now: float) -> None:
-        super().part(size, now)
+    def part(self, size: int) -> None:
+        super().part(size)
         self._parts += size
 
     def message(self, body: bytes, flags: int) -> None:
         if self._incoming is not None:
             raise Rejected(_ONE)
         self.lease.take(len(body) - self._parts)
-        self._incoming = Incoming(body, self._encoding(flags), self.opening.metadata, self.lease)
+        self._incoming = Incoming(body, self._encoding(flags), self._metadata, self.lease)
 
     def too_large(self, size: int) -> None:
         if self._incoming is not None:
@@ -161,15 +162,15 @@ class StreamingCall(Call):
 
     __slots__ = ("_method", "_waiting")
 
-    def __init__(self, opening: Opening, now: float, method: Streaming) -> None:
-        super().__init__(opening, now)
+    def __init__(self, connection: Answering, stream: int, coding: str, deadline: float, method: Streaming) -> None:
+        super().__init__(connection, stream, coding, deadline)
         self._method = method
         self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(MESSAGES_WAITING)
-        self._task = self._connection.spawn(self)
+        self._task = connection.spawn(self)
 
     def message(self, body: bytes, flags: int) -> None:
         encoding = self._encoding(flags)
-        self._put(inflate(encoding, body, self.opening.limit, self.lease.take) if encoding else body)
+        self._put(inflate(encoding, body, self._connection.limit, self.lease.take) if encoding else body)
 
     def ended(self, *, torn: bool) -> None:
         if torn:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from collector.api import OtteryError
-from collector.receivers.admission import REQUEST_OVERHEAD
 from collector.receivers.body import CHUNK_TIMEOUT
-from collector.receivers.grpc.calls import Call, Opening, StreamingCall, UnaryCall
+from collector.receivers.grpc.calls import Call, StreamingCall, UnaryCall
 from collector.receivers.grpc.keepalive import Clocks
 from collector.receivers.grpc.methods import Streaming, Unary
 from collector.receivers.grpc.status import ACCEPTED, is_grpc, message_coding, seconds, trailers
@@ -28,7 +28,7 @@ WHOLE_TIMEOUT: Final = 60.0
 WRITE_TIMEOUT: Final = 30.0
 """Seconds that answers wait for a client that does not read them."""
 
-_SWEEP = CHUNK_TIMEOUT / 4  # seconds between looks at calls that are still arriving
+_SWEEP = CHUNK_TIMEOUT / 4  # seconds between looks at the calls under way
 _LAST_CALLS = 1.0  # seconds for calls that are on their way when a client is told to go elsewhere
 _ENHANCE_YOUR_CALM, _REFUSED_STREAM = 11, 7
 _ANY_CALL = 0x7FFFFFFF
@@ -48,6 +48,9 @@ class GrpcConnection(asyncio.Protocol):
     def __init__(self, server: GrpcServer) -> None:
         self._server = server
         self._loop = asyncio.get_running_loop()
+        self.admission = server.admission
+        self.limit = server.limit
+        self.now = self._loop.time()
         self._engine = server.make_engine()
         self._clocks = Clocks(server.config.keepalive, self, self._loop)
         self._transport = cast("asyncio.Transport", None)
@@ -89,7 +92,8 @@ class GrpcConnection(asyncio.Protocol):
             self._answer_http1()
             return
         self._received += len(data)
-        self._clocks.heard()
+        self.now = self._loop.time()
+        self._clocks.heard(self.now)
         for kind, stream, value, extra in self._engine.receive(data):
             match kind:
                 case "opened":
@@ -133,21 +137,17 @@ class GrpcConnection(asyncio.Protocol):
         self, stream: int, method: Unary | Streaming, found: dict[str, str], headers: list[tuple[str, str]]
     ) -> None:
         try:
-            wait = seconds(found["grpc-timeout"]) if "grpc-timeout" in found else 0.0
+            deadline = self.now + seconds(found["grpc-timeout"]) if "grpc-timeout" in found else inf
             coding = message_coding(found.get("grpc-encoding", ""))
             if isinstance(method, Unary):
                 method.guard()
-            lease = self._server.admission.lease()
-            lease.take(REQUEST_OVERHEAD)
+                kept = grpc_metadata(headers) if self._server.config.include_metadata else NO_METADATA
+                call: Call = UnaryCall(self, stream, coding, deadline, method, metadata=kept)
+            else:
+                call = StreamingCall(self, stream, coding, deadline, method)
         except OtteryError as error:
             self._turn_away(stream, method, refusal_of(error))
             return
-        kept = grpc_metadata(headers) if self._server.config.include_metadata else NO_METADATA
-        opening = Opening(self, stream, coding, lease, self._server.limit, kept)
-        now = self._loop.time()
-        call = UnaryCall(opening, now, method) if isinstance(method, Unary) else StreamingCall(opening, now, method)
-        if wait:
-            call.deadline = self._loop.call_later(wait, self._late, call)
         if not self._calls:
             self._clocks.busy()
         self._calls[stream] = call
@@ -172,7 +172,7 @@ class GrpcConnection(asyncio.Protocol):
                 case "ended":
                     call.ended(torn=value)
                 case "part":
-                    call.part(value, self._loop.time())
+                    call.part(value)
                 case "too_large":
                     call.too_large(value)
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the client gets an answer
@@ -220,8 +220,6 @@ class GrpcConnection(asyncio.Protocol):
 
     def _take(self, stream: int) -> Call | None:
         call = self._calls.pop(stream, None)
-        if call is not None and call.deadline is not None:
-            call.deadline.cancel()
         if not self._calls:
             self._clocks.idle()
         return call
@@ -272,24 +270,20 @@ class GrpcConnection(asyncio.Protocol):
         if self._full and not self._calls and not self._transport.is_closing():
             self._transport.close()
 
-    def _late(self, call: Call) -> None:
-        self.refuse(call, _LATE)
-        call.cancel()
-
     def _greet(self) -> None:
         if self._received < len(GREETING):
             self._transport.abort()
 
     def _hurry(self) -> None:
-        """Refuse calls whose messages do not come."""
+        """Refuse calls whose messages do not come, and those that their clients have given up without a word."""
         self._sweep = None
         now = self._loop.time()
-        arriving = [call for call in self._calls.values() if call.arriving]
-        for call in arriving:
-            if now - call.heard > CHUNK_TIMEOUT or now - call.began > WHOLE_TIMEOUT:
-                self.refuse(call, _SLOW)
+        for call in list(self._calls.values()):
+            slow = now - call.heard > CHUNK_TIMEOUT or now - call.began > WHOLE_TIMEOUT
+            if now > call.deadline or (slow and call.arriving):
+                self.refuse(call, _LATE if now > call.deadline else _SLOW)
                 call.cancel()
-        if arriving:
+        if self._calls:
             self._sweep = self._loop.call_later(_SWEEP, self._hurry)
 
     def _answered(self) -> None:

@@ -58,9 +58,9 @@ class Clocks:
             timer.cancel()
         self._timers.clear()
 
-    def heard(self) -> None:
+    def heard(self, now: float) -> None:
         """Note that bytes came."""
-        self._heard = self._loop.time()
+        self._heard = now
 
     def idle(self) -> None:
         """Note that no call is under way."""

@@ -91,7 +91,7 @@ def test_only_a_connection_without_calls_is_idle():
 def test_a_silent_client_is_pinged_and_cut_when_it_does_not_answer():
     connection = Recorded(server={"time": "60s", "timeout": "20s"})
     connection.loop.pass_to(30)
-    connection.clocks.heard()
+    connection.clocks.heard(connection.loop.now)
     connection.loop.pass_to(200)
     assert connection.done == [(90, "ping"), (110, "abort")]
 
@@ -99,7 +99,7 @@ def test_a_silent_client_is_pinged_and_cut_when_it_does_not_answer():
 def test_a_client_that_answers_is_pinged_again_when_it_is_silent_again():
     connection = Recorded(server={"time": "60s", "timeout": "20s"})
     connection.loop.pass_to(65)
-    connection.clocks.heard()
+    connection.clocks.heard(connection.loop.now)
     connection.loop.pass_to(126)
     assert connection.done == [(60, "ping"), (125, "ping")]
 
@@ -119,7 +119,7 @@ def test_how_often_a_client_may_ping(policy, calls, pause, scolded):
     connection = Recorded(**policy)
     for number in range(10):
         connection.loop.pass_to(number * pause)
-        connection.clocks.heard()
+        connection.clocks.heard(connection.loop.now)
         connection.clocks.pinged(1, calls=calls)
         if connection.done:
             break
@@ -129,7 +129,7 @@ def test_how_often_a_client_may_ping(policy, calls, pause, scolded):
 def test_pings_beside_answers_are_free():
     connection = Recorded(min_time="1h")
     for _ in range(10):
-        connection.clocks.heard()
+        connection.clocks.heard(connection.loop.now)
         connection.clocks.pinged(2, calls=True)
         connection.clocks.answered()
     assert connection.done == []
@@ -137,6 +137,6 @@ def test_pings_beside_answers_are_free():
 
 def test_pings_that_come_together_count_each():
     connection = Recorded(min_time="1s")
-    connection.clocks.heard()
+    connection.clocks.heard(connection.loop.now)
     connection.clocks.pinged(1000, calls=True)
     assert connection.done == [(0, "scold", b"too_many_pings")]
