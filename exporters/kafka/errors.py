@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from confluent_kafka import KafkaError, KafkaException
 
 from collector.api import Fatal, OtteryError, Permanent, Retryable
+from exporters.kafka.client import ClientConfig
 
 _SIZE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 _ROWS = frozenset({KafkaError.INVALID_RECORD, KafkaError.INVALID_MSG, KafkaError.POLICY_VIOLATION})
@@ -26,15 +29,35 @@ _OPERATOR = frozenset(
         KafkaError.UNSUPPORTED_SASL_MECHANISM,
     }
 )
+_SIGN_IN = frozenset({KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED})  # noqa: SLF001 - as above
+_NO_BEARER = "Failed to acquire SASL OAUTHBEARER token"
+_NO_ANSWER = re.compile(r"[Cc]onnect|resolve|timed out")
+"""What the words have where the token endpoint gave no answer, which may pass."""
 
 
 class TooLargeRecord(Permanent):
     """The broker takes smaller records only."""
 
 
-def classify(error: KafkaError, topic: str) -> OtteryError:
-    """Return what an error means for the record that met it."""
-    code, message = error.code(), f"{topic}: {error.str()}"
+def classify(error: KafkaError, place: str) -> OtteryError:
+    """Return what an error means for the record that met it at `place`, its topic or the brokers."""
+    return _sorted(error, f"{place}: {error.str()}")
+
+
+def unreachable(error: KafkaError, config: ClientConfig) -> OtteryError:
+    """Return why no broker takes us, with what to look at where it is about signing in."""
+    message = f"{', '.join(config.brokers)}: {error.str()}"
+    if error.code() not in _SIGN_IN or config.auth.sasl is None:
+        return _sorted(error, message)
+    without_token = _NO_BEARER in message
+    message = f"{message}; {config.auth.sasl.advice(without_token=without_token)}"
+    if without_token and _NO_ANSWER.search(error.str()):
+        return Retryable(message, kind="no_token")
+    return Fatal(message)
+
+
+def _sorted(error: KafkaError, message: str) -> OtteryError:
+    code = error.code()
     kind = f"kafka_{error.name().lower().lstrip('_')}"
     if code in _SIZE:
         return TooLargeRecord(message, kind="message_too_large")

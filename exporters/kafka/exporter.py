@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from confluent_kafka import KafkaError
+
 from collector.api import Batch, Delivery, Fatal, Metric, OtteryError, Permanent, Retryable, Settings
 from collector.wire.codec import codec
 from exporters.kafka.config import KafkaConfig
-from exporters.kafka.errors import TooLargeRecord, classify
+from exporters.kafka.errors import TooLargeRecord, classify, unreachable
 from exporters.kafka.pack import Packer
 from exporters.kafka.producer import AsyncProducer, Record, Report
 from exporters.kafka.route import Part, Router
@@ -137,7 +139,7 @@ class KafkaExporter:
         for share, report in waiting:
             if (error := report.result().error) is None:
                 continue
-            failure = classify(error, share.record.topic)
+            failure = self._failure(error, share.record.topic)
             if isinstance(failure, TooLargeRecord) and (halves := _halves(delivery.batch, share)):
                 parts = await self._deliver(delivery, halves)
                 refused += parts
@@ -151,11 +153,18 @@ class KafkaExporter:
             raise min(errors, key=_urgency)
         return refused
 
+    def _failure(self, error: KafkaError, topic: str) -> OtteryError:
+        """Return what an error means, with its cause where it only says that time has run out."""
+        late = error.code() == KafkaError._MSG_TIMED_OUT  # noqa: SLF001 - the library's public name of its own error
+        if late and (trouble := self._producer.trouble) is not None:
+            return unreachable(trouble, self._config)
+        return classify(error, topic)
+
     def _unanswered(self, records: int) -> OtteryError:
         """Say why reports are missing. Their records stay under way, and the next attempt waits for them."""
-        brokers = ", ".join(self._config.brokers)
         if (trouble := self._producer.trouble) is not None:
-            return classify(trouble, brokers)
+            return unreachable(trouble, self._config)
+        brokers = ", ".join(self._config.brokers)
         return Retryable(f"{brokers}: no word on {records} records yet", kind="timeout")
 
     def _send(self, delivery: Delivery, name: str, record: Record) -> asyncio.Future[Report]:
