@@ -12,7 +12,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from collector.api import Fatal, Retryable
-from exporters.kafka.errors import cause, classify
+from exporters.kafka.errors import TooLargeRecord, cause, classify
 
 _POLL = 0.5
 _STOP_LIMIT = 5.0
@@ -90,7 +90,7 @@ class AsyncProducer:
     def send(self, record: Record) -> asyncio.Future[Report]:
         """Hand a record over. The future is never an exception: the report says what went wrong.
 
-        Raises `TooLargeRecord` for a record over the limit, `Retryable` when too much is under way.
+        Raises `Retryable` when too much is under way.
         """
         if self._producer is None or self._loop is None:
             raise Retryable("the producer is stopped")
@@ -110,7 +110,10 @@ class AsyncProducer:
             found = cause(error)
             if found.code() == KafkaError._FATAL:  # noqa: SLF001 - the library's public name of its own error
                 self._begin_anew()
-            raise classify(found, record.topic) from error
+            failure = classify(found, record.topic)
+            if not isinstance(failure, TooLargeRecord):
+                raise failure from error
+            report.set_result(Report(found, 0.0))
         return report
 
     def _begin_anew(self) -> None:

@@ -19,7 +19,7 @@ import uuid
 from pathlib import Path
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from tests.live.certificates import Authority
 from tests.live.kafka.tokens import AUDIENCE, ISSUER, Issuer
@@ -201,6 +201,15 @@ class Broker:
     def admin(self) -> AdminClient:
         """Return a client for topics and users."""
         return AdminClient({"bootstrap.servers": self.address, "log_level": 0})
+
+    def configure(self, topic: str, name: str, value: str) -> None:
+        """Change a setting of a topic."""
+        change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        admin = self.admin()
+        for done in admin.incremental_alter_configs(
+            [ConfigResource("TOPIC", topic, incremental_configs=[change])]
+        ).values():
+            done.result(20)
 
     def stop(self) -> None:
         """End in order."""

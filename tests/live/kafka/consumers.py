@@ -79,9 +79,11 @@ async def receiving(
 
 
 @contextlib.asynccontextmanager
-async def pipeline(*exporters: Any, signal: Signal = Signal.TRACES) -> AsyncIterator[Any]:
+async def pipeline(
+    *exporters: Any, signal: Signal = Signal.TRACES, dead_letters: Any = None, **block: Any
+) -> AsyncIterator[Any]:
     """Run a pipeline over a log in memory into exporters; gives its `consume`."""
-    config = ExporterConfig(retry_on_failure=SOON)
+    config = ExporterConfig(retry_on_failure=SOON, **block)
     clock = SystemClock()
     made = Pipeline(
         signal.value,
@@ -90,7 +92,7 @@ async def pipeline(*exporters: Any, signal: Signal = Signal.TRACES) -> AsyncIter
         steps=[],
         sinks=[Sink(f"sink{n}", exporter, config, settings(clock=clock)) for n, exporter in enumerate(exporters)],
         settings=settings(clock=clock),
-        dead_letters=CountedDrops(RecordingMetrics(), RecordingLog()),
+        dead_letters=dead_letters or CountedDrops(RecordingMetrics(), RecordingLog()),
     )
     await made.open()
     async with asyncio.TaskGroup() as tasks:
