@@ -9,33 +9,14 @@ from functools import partial
 
 from confluent_kafka import KafkaError
 
-from collector.api import Delivery, Fatal, Metric, OtteryError, Permanent, Retryable, Settings
+from collector.api import Delivery, Fatal, OtteryError, Permanent, Retryable, Settings
 from exporters.kafka.config import KafkaConfig
 from exporters.kafka.errors import TooLargeRecord, classify, unreachable
+from exporters.kafka.metrics import BYTES, LATENCY, RECORDS
 from exporters.kafka.pack import Packer
 from exporters.kafka.producer import AsyncProducer, Record, Report
 from exporters.kafka.route import Part, Router
 from exporters.kafka.shares import Refused, Share, parted, refusal
-
-RECORDS = Metric(
-    "otelcol_kafka_exporter_records",
-    "counter",
-    ("exporter", "topic", "outcome"),
-    "Records by what the brokers said: success or failure; a failed one is sent again.",
-)
-BYTES = Metric(
-    "otelcol_kafka_exporter_bytes_uncompressed",
-    "counter",
-    ("exporter", "topic"),
-    "Bytes of records before compression.",
-)
-LATENCY = Metric(
-    "otelcol_kafka_exporter_write_latency_seconds",
-    "histogram",
-    ("exporter",),
-    "Seconds from handing a record over until the brokers have it.",
-    (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
-)
 
 _OVERHEAD = 512
 """Bytes that a record has beside its value, key and headers, with room to spare."""

@@ -9,7 +9,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from collector.api import Batch, Context, Delivery, Fatal, Permanent, Retryable, Signal
 from collector.testing import RecordingMetrics, sample_batch, sample_request
 from collector.wire.codec import codec
-from exporters.kafka.exporter import BYTES, LATENCY, RECORDS
+from exporters.kafka.metrics import BYTES, LATENCY, RECORDS
 from tests.live.certificates import Authority
 from tests.live.kafka.broker import free_ports
 from tests.live.kafka.exporting import QUIET, exporter

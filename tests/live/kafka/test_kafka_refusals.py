@@ -10,7 +10,7 @@ from collector.api import Batch, Delivery, Permanent, Retryable, Signal
 from collector.delivery.log import Outcome
 from collector.testing import RecordingMetrics, sample_batch, sample_request
 from collector.wire.codec import codec
-from exporters.kafka.exporter import RECORDS
+from exporters.kafka.metrics import RECORDS
 from tests.live.kafka.consumers import eventually, pipeline
 from tests.live.kafka.exporting import exporter
 from tests.live.kafka.other_client import ends, read

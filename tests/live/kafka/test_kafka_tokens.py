@@ -7,7 +7,7 @@ import pytest
 
 from collector.api import Delivery, Fatal, Retryable, Signal, State
 from collector.testing import RecordingLog, RecordingMetrics, sample_batch
-from exporters.kafka.exporter import RECORDS
+from exporters.kafka.metrics import RECORDS
 from tests.live.kafka.broker import free_ports
 from tests.live.kafka.consumers import eventually, new_group, receiving, until_committed
 from tests.live.kafka.exporting import exporter
