@@ -79,11 +79,18 @@ async def receiving(
 
 
 @contextlib.asynccontextmanager
-async def pipeline(
-    *exporters: Any, signal: Signal = Signal.TRACES, dead_letters: Any = None, **block: Any
-) -> AsyncIterator[Any]:
+async def pipeline(*exporters: Any, signal: Signal = Signal.TRACES) -> AsyncIterator[Any]:
     """Run a pipeline over a log in memory into exporters; gives its `consume`."""
-    config = ExporterConfig(retry_on_failure=SOON, **block)
+    async with whole_pipeline(*exporters, signal=signal) as made:
+        yield made.consume
+
+
+@contextlib.asynccontextmanager
+async def whole_pipeline(
+    *exporters: Any, signal: Signal = Signal.TRACES, dead_letters: Any = None
+) -> AsyncIterator[Pipeline]:
+    """Run a pipeline over a log in memory into exporters."""
+    config = ExporterConfig(retry_on_failure=SOON)
     clock = SystemClock()
     made = Pipeline(
         signal.value,
@@ -98,7 +105,7 @@ async def pipeline(
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(made.run())
         try:
-            yield made.consume
+            yield made
         finally:
             made.log.close()
             running.cancel()

@@ -11,7 +11,7 @@ from collector.delivery.log import Outcome
 from collector.testing import RecordingMetrics, sample_batch, sample_request
 from collector.wire.codec import codec
 from exporters.kafka.metrics import RECORDS
-from tests.live.kafka.consumers import eventually, pipeline
+from tests.live.kafka.consumers import eventually, whole_pipeline
 from tests.live.kafka.exporting import exporter
 from tests.live.kafka.other_client import ends, read
 
@@ -42,7 +42,7 @@ def batch_of(items, large, size=LIMIT + 2000):
 
 
 async def stored(broker, topic):
-    """Return the rows in a topic and how many records they came in, read by another client."""
+    """Return the rows in a topic, read by another client."""
     count = sum((await asyncio.to_thread(ends, broker.address, topic)).values())
     records = await asyncio.to_thread(read, broker.address, topic, count) if count else []
     return [row for record in records for row in codec().decode(Signal.TRACES, [record.value]).to_pylist()]
@@ -80,10 +80,13 @@ async def test_only_items_that_are_too_large_for_the_topic_are_dead_letters(brok
     batch, letters = batch_of(300, large), Letters()
     async with (
         exporter(broker.address, traces={"topic": topic}, producer={"compression": "none"}) as kafka,
-        pipeline(kafka, dead_letters=letters) as consume,
+        whole_pipeline(kafka, dead_letters=letters) as pipeline,
     ):
-        await consume(batch)
-        await eventually(lambda: letters.items >= len(large))
+        await pipeline.consume(batch)
+        await eventually(lambda: not pipeline.undelivered())
+        (account,) = pipeline.accounts()
+    told = [account.received, account.in_flight, account.total("stored"), account.total("dead_lettered")]
+    assert told == [300, 0, 300 - len(large), len(large)]
     given_up = [row for letter in letters.kept for row in letter.batch.columns.to_pylist()]
     rows = batch.columns.to_pylist()
     assert ids(given_up) == ids(rows[number] for number in large)
@@ -114,9 +117,9 @@ async def test_a_refusal_that_holds_for_every_item_ends_in_bounded_work(broker, 
     batch = sample_batch(Signal.TRACES, 8192)
     async with (
         exporter(broker.address, recorded=recorded, traces={"topic": topic}) as kafka,
-        pipeline(kafka, dead_letters=letters) as consume,
+        whole_pipeline(kafka, dead_letters=letters) as pipeline,
     ):
-        await consume(batch)
+        await pipeline.consume(batch)
         await eventually(lambda: letters.items == 8192)
     assert failures(recorded, topic) <= 128
     assert {letter.kind for letter in letters.kept} == {"kafka_invalid_record"}
