@@ -44,15 +44,24 @@ def classify(error: KafkaError, place: str) -> OtteryError:
     return _sorted(error, f"{place}: {error.str()}")
 
 
-def unreachable(error: KafkaError, config: ClientConfig) -> OtteryError:
-    """Return why no broker takes us, with what to look at where it is about signing in."""
+def without_token(error: KafkaError) -> bool:
+    """Whether it says that a token could not be had, or was of no use."""
+    return _NO_BEARER in error.str()
+
+
+def unreachable(error: KafkaError, config: ClientConfig, no_token: KafkaError | None = None) -> OtteryError:
+    """Return why no broker takes us, with what to look at where it is about signing in.
+
+    `no_token` is the last `without_token` error: the library tells it once, and goes on with the token that it has.
+    """
     message = f"{', '.join(config.brokers)}: {error.str()}"
     if error.code() not in _SIGN_IN or config.auth.sasl is None:
         return _sorted(error, message)
-    without_token = _NO_BEARER in message
-    message = f"{message}; {config.auth.sasl.advice(without_token=without_token)}"
-    if without_token and _NO_ANSWER.search(error.str()):
+    message = f"{message}; {config.auth.sasl.advice(without_token=without_token(error))}"
+    if without_token(error) and _NO_ANSWER.search(error.str()):
         return Retryable(message, kind="no_token")
+    if no_token is not None and not without_token(error):
+        message = f"{message}; the last time that it could not be renewed: {no_token.str()}"
     return Fatal(message)
 
 

@@ -161,13 +161,13 @@ class KafkaExporter:
         """Return what an error means, with its cause where it only says that time has run out."""
         late = error.code() == KafkaError._MSG_TIMED_OUT  # noqa: SLF001 - the library's public name of its own error
         if late and (trouble := way.trouble) is not None:
-            return unreachable(trouble, self._config)
+            return unreachable(trouble, self._config, way.no_token)
         return classify(error, topic)
 
     def _unanswered(self, records: int, way: AsyncProducer) -> OtteryError:
         """Say why reports are missing. Their records stay under way, and the next attempt waits for them."""
         if (trouble := way.trouble) is not None:
-            return unreachable(trouble, self._config)
+            return unreachable(trouble, self._config, way.no_token)
         brokers = ", ".join(self._config.brokers)
         return Retryable(f"{brokers}: no word on {records} records yet", kind="timeout")
 

@@ -1,7 +1,9 @@
 """Signing in with OAuth tokens that a real broker checks: who gets in, who does not and why, and for how long."""
 
 import asyncio
+import contextlib
 import re
+import time
 
 import pytest
 
@@ -14,8 +16,9 @@ from tests.live.kafka.exporting import exporter
 from tests.live.kafka.other_client import ends, read, write
 from tests.live.kafka.tokens import CLIENT, SECRET, Issuer, TokenEndpoint
 
-LIFETIME = 12.0
-"""Seconds that a token lives in the test of renewals. The client looks once a second whether four fifths are over."""
+LIFETIME = 20.0
+"""Seconds that a token lives in the test of renewals. The client looks once a second whether four fifths are over, and
+signs in again when nine tenths are: the new token must be there by then."""
 
 
 @pytest.fixture
@@ -87,21 +90,48 @@ async def test_a_receiver_says_why_it_may_not_read(broker, endpoint, topic, tmp_
 
 
 async def test_a_token_is_renewed_before_it_expires_and_nobody_notices(broker, endpoint, topic):
-    """The broker ends connections whose token has expired: the third token means that the first one is long over."""
+    """The broker ends connections whose token has expired, unless they have signed in again."""
     endpoint.make = lambda: endpoint.issuer.token(LIFETIME)
-    auth, log = oauth(endpoint.url), RecordingLog()
+    auth, log, end = oauth(endpoint.url), RecordingLog(), time.time() + LIFETIME
     async with (
         exporter(broker.oauth, log=log, auth=auth, traces={"topic": topic}) as kafka,
         receiving(broker.oauth, auth=auth, traces={"topics": [topic]}) as consumers,
     ):
-        for tokens in (2, 4, 6):
-            await asyncio.to_thread(endpoint.asked, tokens)
-            await kafka.push(Delivery(sample_batch(Signal.TRACES, 1), f"t{tokens}"))
-            await consumers[Signal.TRACES].arrived(tokens // 2)
+        for token in (1, 2):
+            await asyncio.to_thread(endpoint.asked, 2 * token)
+            await kafka.push(Delivery(sample_batch(Signal.TRACES, 1), f"t{token}"))
+            await consumers[Signal.TRACES].arrived(token)
+        await eventually(lambda: time.time() > end + 1)
+        await kafka.push(Delivery(sample_batch(Signal.TRACES, 1), "t3"))
+        await consumers[Signal.TRACES].arrived(3)
     words = [str(values) for *_, values in (*log.lines, *consumers.log.lines)]
     words += [message for _, message in consumers.report.states]
     assert [line for line in words if "SASL" in line or "token" in line] == []
     assert await written(broker, topic) == {0: 3}
+
+
+async def test_a_token_that_is_no_longer_renewed_names_the_endpoints_words_when_it_expires(broker, endpoint, topic):
+    endpoint.make = lambda: endpoint.issuer.token(3)
+    async with exporter(broker.oauth, auth=oauth(endpoint.url), timeout="2s", traces={"topic": topic}) as kafka:
+        await kafka.push(Delivery(sample_batch(Signal.TRACES, 1), "t0"))
+        endpoint.refusal = (401, {"error": "invalid_client", "error_description": "revoked"})
+        await asyncio.to_thread(endpoint.asked, 2)
+        number, told = 1, ""
+        delivery = Delivery(sample_batch(Signal.TRACES, 1), "t1")
+        while "could not be renewed" not in told:
+            try:
+                await kafka.push(delivery)
+            except (Fatal, Retryable) as refused:
+                told = str(refused)
+            else:
+                number += 1
+                delivery = Delivery(delivery.batch, f"t{number}")
+        assert re.search(rf"does not take the token of {endpoint.url}: .*could not be renewed: .*revoked", told)
+        endpoint.refusal = None
+        while not delivery.done:
+            with contextlib.suppress(Fatal, Retryable):
+                await kafka.push(delivery)
+    assert await written(broker, topic) == {0: number + 1}
 
 
 async def test_a_token_endpoint_that_comes_back_ends_the_retries_and_nothing_arrives_twice(broker, topic):
