@@ -66,12 +66,12 @@ def _read(batch: Batch, value: bytes) -> Batch:
 
 
 def refusal(batch: Batch, refused: Refused) -> Permanent:
-    """Return one refusal for all: of rows by number, and by name where they are few."""
-    first = refused[0][1]
+    """Return one refusal for all: of rows by number, and the first ones by name."""
+    kind = refused[0][1].kind
+    reasons = "; ".join(list(dict.fromkeys(error.reason for _, error in refused))[:_MOST_NAMED])
     rows = sorted(row for share, _ in refused for row in share.rows())
     if len(rows) == batch.columns.num_rows:
-        return Permanent(first.reason, kind=first.kind, whole=True)
+        return Permanent(reasons, kind=kind, whole=True)
     names = [name_of(batch.slice(row, 1)) for row in rows[:_MOST_NAMED]]
     more = f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else ""
-    reason = f"{first.reason}: {', '.join(names)}{more}"
-    return Permanent(reason, rows=rows, kind=first.kind, rest_stored=True)
+    return Permanent(f"{reasons}: {', '.join(names)}{more}", rows=rows, kind=kind, rest_stored=True)

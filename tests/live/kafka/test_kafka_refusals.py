@@ -136,3 +136,18 @@ async def test_a_topic_that_is_mended_gets_what_it_refused_before(broker, make_t
         await asyncio.to_thread(broker.configure, topic, "cleanup.policy", "delete")
         await kafka.push(delivery)
     assert len(await stored(broker, topic)) == 5
+
+
+async def test_topics_that_refuse_for_different_reasons_are_each_named(broker, make_topic):
+    takes, narrow, keyed = make_topic(), make_topic(max_message_bytes="300"), make_topic(cleanup_policy="compact")
+    request = ExportTraceServiceRequest()
+    for topic in (narrow, takes, keyed):
+        one = ExportTraceServiceRequest.FromString(sample_request(Signal.TRACES, 2)).resource_spans[0]
+        one.resource.attributes.add(key="topic").value.string_value = topic
+        request.resource_spans.append(one)
+    batch = Batch(Signal.TRACES, codec(), requests=(request.SerializeToString(),), items=6)
+    async with exporter(broker.address, topic_from_attribute="topic") as kafka:
+        with pytest.raises(Permanent, match=f"{narrow}: .*{keyed}: .*: span .*, span .* and 1 more") as refused:
+            await kafka.push(Delivery(batch, "t1"))
+    assert (refused.value.rows, refused.value.rest_stored) == ([0, 1, 4, 5], True)
+    assert len(await stored(broker, takes)) == 2
