@@ -64,15 +64,22 @@ class KafkaSink:
         self._records = 0
         self._topic = ""
         self._consumer = Consumer(
-            {"bootstrap.servers": self.server.broker.address, "group.id": uuid4().hex, "enable.auto.commit": False}
+            {
+                "bootstrap.servers": self.server.broker.address,
+                "group.id": uuid4().hex,
+                "enable.auto.commit": False,
+                "log_level": 0,  # it outlives the broker, and would say so for ever
+            }
         )
 
     def reset(self, work: Work, expected: int) -> None:
         self._ledger, self._records, self._topic = Ledger(expected), 0, TOPICS[work.signal]
-        if self._topic not in self._consumer.list_topics(timeout=10).topics:
-            self.server.make_topic(self._topic)
         places = [TopicPartition(self._topic, number) for number in range(PARTITIONS)]
-        ends = [self._consumer.get_watermark_offsets(place, timeout=10)[1] for place in places]
+        if self._topic in self._consumer.list_topics(timeout=10).topics:
+            ends = [self._consumer.get_watermark_offsets(place, timeout=10)[1] for place in places]
+        else:
+            self.server.make_topic(self._topic)
+            ends = [0] * PARTITIONS  # not asked for: the broker may not know yet who leads them
         self._consumer.assign(
             [TopicPartition(self._topic, number, end) for number, end in zip(range(PARTITIONS), ends, strict=True)]
         )

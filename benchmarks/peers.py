@@ -1,7 +1,7 @@
 """Fetches and builds what Ottery is compared with, once, into `build/bench`.
 
 rotel comes as its PyPI wheel; the OpenTelemetry Collector is built from its Go modules with the OpenTelemetry
-Collector Builder. What cannot be had is skipped with the reason.
+Collector Builder, also by `python -m benchmarks.peers`. What cannot be had is skipped with the reason.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ SITE = BUILD / "site"
 ROTEL = SITE / "rotel" / "rotel-agent"
 PY_SPY = SITE / "bin" / "py-spy"
 OTELCOL = BUILD / "otelcol" / "otelcol"
-OTELCOL_VERSION = "v0.161.0"
+_OTELCOL_PARTS = HERE / "otelcol-builder.yaml"
+OTELCOL_VERSION = "v0.165.1"
+_BUILDER_VERSION = "v0.165.0"
+"""The core's release that belongs to contrib's `OTELCOL_VERSION`."""
 _REQUIREMENTS = HERE / "requirements.txt"
 
 
@@ -58,11 +61,17 @@ def rotel() -> Path:
 def otelcol() -> Path:
     """Return the OpenTelemetry Collector, built where it is not yet. Raises `UnavailableError`."""
     install_site()
-    if OTELCOL.exists():
+    stamp = OTELCOL.with_name(".built-from")
+    if OTELCOL.exists() and stamp.exists() and stamp.read_text() == _OTELCOL_PARTS.read_text():
         return OTELCOL
     if not shutil.which("go"):
         raise UnavailableError("Go is not installed")
     tools = {"GOBIN": str(BUILD / "gobin")}
-    _run(["go", "install", f"go.opentelemetry.io/collector/cmd/builder@{OTELCOL_VERSION}"], tools)
-    _run([str(BUILD / "gobin" / "builder"), "--config", str(HERE / "otelcol-builder.yaml")], {"CGO_ENABLED": "0"})
+    _run(["go", "install", f"go.opentelemetry.io/collector/cmd/builder@{_BUILDER_VERSION}"], tools)
+    _run([str(BUILD / "gobin" / "builder"), "--config", str(_OTELCOL_PARTS)], {"CGO_ENABLED": "0"})
+    stamp.write_text(_OTELCOL_PARTS.read_text())
     return OTELCOL
+
+
+if __name__ == "__main__":
+    print(otelcol())

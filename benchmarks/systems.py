@@ -56,7 +56,7 @@ class System(Protocol):
         """Return the command that starts it, after writing its configuration into `directory`."""
 
 
-def _collector_config(ports: Ports, exporter: Mapping[str, object]) -> dict[str, object]:
+def _collector_config(ports: Ports, exporter: Mapping[str, object]) -> dict[str, Any]:
     reader = {"pull": {"exporter": {"prometheus": {"host": "127.0.0.1", "port": ports.metrics}}}}
     pipeline = {"receivers": ["otlp"], "exporters": [ports.into]}
     protocols = {"grpc": {"endpoint": f"127.0.0.1:{ports.grpc}"}, "http": {"endpoint": f"127.0.0.1:{ports.http}"}}
@@ -70,7 +70,7 @@ def _collector_config(ports: Ports, exporter: Mapping[str, object]) -> dict[str,
     }
 
 
-def _exporter(ports: Ports) -> dict[str, object]:
+def _exporter(ports: Ports) -> dict[str, Any]:
     if ports.into == "kafka":
         return {
             "brokers": [f"127.0.0.1:{ports.sink}"],
@@ -87,12 +87,12 @@ def _exporter(ports: Ports) -> dict[str, object]:
     }
 
 
-def _reading_kafka(config: dict[str, Any], ports: Ports) -> dict[str, object]:
-    """Return the configuration with traces from a topic instead, delivered before their offset moves."""
+def _reading_kafka(config: dict[str, Any], ports: Ports, own: Mapping[str, object]) -> dict[str, Any]:
+    """Return the configuration with traces from a topic instead, and the receiver's keys `own`."""
     receiver = {"brokers": [f"127.0.0.1:{ports.broker}"], "group_id": ports.topic, "traces": {"topics": [ports.topic]}}
     pipelines = {"traces": {"receivers": ["kafka"], "exporters": [ports.into]}}
-    service = {**config["service"], "pipelines": pipelines, "delivery": {"directory": ""}}
-    return {**config, "receivers": {"kafka": receiver}, "service": service}
+    service = {**config["service"], "pipelines": pipelines}
+    return {**config, "receivers": {"kafka": {**receiver, **own}}, "service": service}
 
 
 def _write(config: Mapping[str, object], directory: Path) -> Path:
@@ -116,14 +116,19 @@ class Ottery:
     def launch(self, ports: Ports, directory: Path) -> Launch:
         config = _collector_config(ports, _exporter(ports))
         if ports.broker:
-            config = _reading_kafka(config, ports)
+            config = _reading_kafka(config, ports, {})
+            config["service"]["delivery"] = {"directory": ""}  # offsets move when the records are delivered
         path = _write(config, directory)
         command = [sys.executable, "-c", "from collector.cli import main; main()", "run", "--config", str(path)]
         return Launch(command, {"OTTERY_CODEC": self.codec})
 
 
 class Otelcol:
-    """The OpenTelemetry Collector with the ClickHouse exporter of its contrib distribution."""
+    """The OpenTelemetry Collector with ClickHouse and Kafka of its contrib distribution.
+
+    It does not split a request that is too long for a record, so its batches are smaller on the way into Kafka. Out of
+    Kafka it marks an offset when its queue has the records; later would mean one record of a partition at a time.
+    """
 
     name = "otelcol"
 
@@ -132,9 +137,14 @@ class Otelcol:
         return peers.OTELCOL_VERSION
 
     def launch(self, ports: Ports, directory: Path) -> Launch:
-        if ports.broker or ports.into == "kafka":
-            raise peers.UnavailableError("contrib's pkg/kafka/topic v0.161.0 cannot be had from the Go module proxy")
-        path = _write(_collector_config(ports, _exporter(ports)), directory)
+        exporter = _exporter(ports)
+        if ports.into == "kafka":
+            exporter["sending_queue"] = {"queue_size": 10000, "batch": {**_BATCH, "min_size": 1024, "max_size": 1280}}
+        config = _collector_config(ports, exporter)
+        if ports.broker:
+            exporter["sending_queue"]["block_on_overflow"] = True
+            config = _reading_kafka(config, ports, {"initial_offset": "earliest", "message_marking": {"after": True}})
+        path = _write(config, directory)
         return Launch([str(peers.otelcol()), "--config", f"file:{path}"], {})
 
 

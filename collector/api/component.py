@@ -12,6 +12,7 @@ from collector.api.signal import Signal
 
 if TYPE_CHECKING:
     from collector.api.config import ConfigModel
+    from collector.api.errors import Permanent
     from collector.api.settings import Settings
 
 Guard = Callable[[], None]
@@ -68,13 +69,15 @@ class Delivery:
     """One batch on its way into one sink, through all its attempts.
 
     `token` is a pure function of the rows and is the same after a retry or a restart. `done` names the parts
-    (tables, partitions) that the sink has taken already, so that an attempt never sends them again.
+    (tables, partitions) that the sink has taken already, so that an attempt never sends them again; `refused` holds
+    those that it has refused for good, where it is asked part by part.
     """
 
     batch: Batch
     token: str
     attempt: int = 1
     done: set[str] = field(default_factory=set)
+    refused: dict[str, Permanent] = field(default_factory=dict)
 
 
 class Exporter(Component, Protocol):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 
 from collector.api import Metric
 from collector.telemetry.catalogue import CATALOGUE
@@ -11,7 +12,7 @@ from collector.telemetry.catalogue import CATALOGUE
 _HEAD = """\
 # Metrics of Ottery itself
 
-Made from `collector/telemetry/catalogue.py` by `python -m collector.telemetry.reference > docs/metrics.md`.
+Made from `collector/telemetry/catalogue.py` and what single components count, by `python -m collector.telemetry.reference > docs/metrics.md`.
 
 Names are those that `/metrics` shows. `otelcol_*` metrics mean what they mean in the OpenTelemetry Collector, so that
 its public dashboards and alerts work; `ottery_*` metrics are Ottery's own. Every series also has the labels
@@ -22,10 +23,26 @@ its public dashboards and alerts work; `ottery_*` metrics are Ottery's own. Ever
 |---|---|---|---|
 """
 
+_COMPONENTS = ("collector.receivers.kafka.metrics", "exporters.kafka.metrics", "exporters.otlp.partial")
+"""Modules that name metrics of one component."""
 
-def page(metrics: Iterable[Metric] = CATALOGUE) -> str:
+
+def every_metric() -> list[Metric]:
+    """Return the metrics of the catalogue and of single components."""
+    return [*CATALOGUE, *(metric for module in _COMPONENTS for metric in _named_in(module))]
+
+
+def _named_in(module: str) -> Iterator[Metric]:
+    for value in vars(import_module(module)).values():
+        if isinstance(value, Metric):
+            yield value
+        elif isinstance(value, Mapping):
+            yield from (each for each in value.values() if isinstance(each, Metric))
+
+
+def page() -> str:
     """Return the page."""
-    return _HEAD + "".join(map(_row, metrics))
+    return _HEAD + "".join(map(_row, every_metric()))
 
 
 def _row(metric: Metric) -> str:

@@ -97,6 +97,18 @@ class Sasl(ConfigModel):
             return mechanism | (self.oauthbearer.properties() if self.oauthbearer else {})
         return mechanism | {"sasl.username": self.username, "sasl.password": self.password.get_secret_value()}
 
+    def advice(self, *, without_token: bool) -> str:
+        """Return what to look at when signing in fails, for want of a token or because the broker says no."""
+        if self.oauthbearer is None:
+            return "look at auth.sasl.username and auth.sasl.password"
+        url = self.oauthbearer.token_endpoint_url
+        if without_token:
+            return f"look at {url} and at the rest of auth.sasl.oauthbearer"
+        return (
+            f"the broker does not take the token of {url}: look at auth.sasl.oauthbearer.scope, and at which issuer, "
+            "audience and lifetime the broker wants (its log names what is wrong)"
+        )
+
 
 class Auth(ConfigModel):
     """`auth`."""

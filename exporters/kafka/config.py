@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from collector.api import ConfigModel, Duration, ExporterConfig, Logger, Signal
 from exporters.kafka.client import ClientConfig
 
-_SHARE_OF_TIMEOUT = 0.9
-"""Part of the only attempt's time after which the library gives a record up, so that its word comes in time."""
+_LOOKS = 1.0
+"""Seconds between two looks of the library at which records have run out of time."""
 
 Encoding = Literal["otlp_proto", "otlp_json"]
 Acks = Annotated[Literal["all", "1", "0"], BeforeValidator(lambda value: "all" if value == -1 else str(value))]
@@ -149,7 +149,7 @@ class KafkaConfig(ExporterConfig, ClientConfig):
     def properties(self, log: Logger | None) -> dict[str, Any]:
         """Return everything for the client library."""
         retry = self.retry_on_failure
-        patience = retry.max_elapsed_time if retry.enabled else self.timeout * _SHARE_OF_TIMEOUT
+        patience = retry.max_elapsed_time if retry.enabled else self._only_attempt()
         return {
             **super().properties(log),
             **self.producer.properties(),
@@ -157,6 +157,13 @@ class KafkaConfig(ExporterConfig, ClientConfig):
             "message.timeout.ms": int(patience * 1000),
             **self.librdkafka,
         }
+
+    def _only_attempt(self) -> float:
+        """Return when the library gives a record up, so that its word comes before the one attempt's time is over.
+
+        A record still under way then would be a dead letter, and might arrive as well.
+        """
+        return max(self.timeout * 0.9 - _LOOKS, self.timeout * 0.4)
 
 
 _TOPICS = {Signal.TRACES: "otlp_spans", Signal.METRICS: "otlp_metrics", Signal.LOGS: "otlp_logs"}

@@ -3,52 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
-from collector.api import Batch, Delivery, Fatal, Metric, OtteryError, Permanent, Retryable, Settings
-from collector.wire.codec import codec
+from confluent_kafka import KafkaError
+
+from collector.api import Delivery, Fatal, OtteryError, Permanent, Retryable, Settings
 from exporters.kafka.config import KafkaConfig
-from exporters.kafka.errors import TooLargeRecord, classify
+from exporters.kafka.errors import TooLargeRecord, classify, unreachable
+from exporters.kafka.metrics import BYTES, LATENCY, RECORDS
 from exporters.kafka.pack import Packer
 from exporters.kafka.producer import AsyncProducer, Record, Report
 from exporters.kafka.route import Part, Router
-
-RECORDS = Metric(
-    "otelcol_kafka_exporter_records",
-    "counter",
-    ("exporter", "topic", "outcome"),
-    "Records by what the brokers said: success or failure; a failed one is sent again.",
-)
-BYTES = Metric(
-    "otelcol_kafka_exporter_bytes_uncompressed",
-    "counter",
-    ("exporter", "topic"),
-    "Bytes of records before compression.",
-)
-LATENCY = Metric(
-    "otelcol_kafka_exporter_write_latency_seconds",
-    "histogram",
-    ("exporter",),
-    "Seconds from handing a record over until the brokers have it.",
-    (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
-)
+from exporters.kafka.shares import Refused, Share, parted, refusal
 
 _OVERHEAD = 512
 """Bytes that a record has beside its value, key and headers, with room to spare."""
 _LOOK_IN_A_THREAD = 1 << 20
+_ONE_BY_ONE = {"batch.num.messages": 1, "linger.ms": 0, "max.in.flight": 1, "retry.backoff.ms": 10}
+"""Properties under which no record is written with another, and none waits long because another was refused."""
+_MOST_IN_VAIN = 64
+"""Records that a topic refuses in a row while a refused one is taken apart, after which it is the topic, not the rows."""
+_MOST_TOO_LARGE = 1024
+"""The same where they are too large: smaller ones have better chances."""
 _SHARE_OF_TIMEOUT = 0.95
 """Part of an attempt's time after which it says itself what is missing, rather than be cut off without a word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A record under a name that is the same at every attempt. `rows` tells the numbers of its rows in the batch."""
-
-    name: str
-    record: Record
-    rows: Callable[[], list[int]]
 
 
 class KafkaExporter:
@@ -63,6 +43,7 @@ class KafkaExporter:
         self._settings = settings
         self._router = Router(config)
         self._producer = AsyncProducer(config.properties(settings.log))
+        self._alone: AsyncProducer | None = None
         self._under_way: dict[str, asyncio.Future[Report]] = {}
         self._fixed = tuple((name, value.encode()) for name, value in config.record_headers.items())
 
@@ -73,14 +54,19 @@ class KafkaExporter:
 
     async def stop(self) -> None:
         await self._producer.stop()
+        if self._alone is not None:
+            await self._alone.stop()
+            self._alone = None
 
     async def push(self, delivery: Delivery) -> None:
         batch = delivery.batch
         config = self._config.of(batch.signal)
         heavy = config.encoding == "otlp_json" or self._router.looks_inside(batch) or batch.size > _LOOK_IN_A_THREAD
         shares = await asyncio.to_thread(self._shares, delivery) if heavy else self._shares(delivery)
-        if refused := await self._deliver(delivery, shares):
-            raise await asyncio.to_thread(_refusal, batch, refused)
+        refused = await self._deliver(delivery, shares, self._producer)
+        if refused and (left := await self._isolate(delivery, refused)):
+            delivery.refused.clear()  # whoever asks once more wants a new answer
+            raise await asyncio.to_thread(refusal, batch, left)
 
     def _shares(self, delivery: Delivery) -> list[Share]:
         """Return the records of a delivery.
@@ -100,7 +86,7 @@ class KafkaExporter:
                 refused.append(_renumbered(error, part))
             else:
                 found += [
-                    (Record(part.topic, value, part.key, headers), partial(_rows, part, values, index))
+                    (Record(part.topic, value, part.key, headers), partial(parted, part, values, index))
                     for index, value in enumerate(values)
                 ]
         if refused:
@@ -119,51 +105,78 @@ class KafkaExporter:
         own = (("signal", batch.signal.value.encode()), ("token", delivery.token.encode()))
         return (*self._fixed, *along, *own)
 
-    async def _deliver(self, delivery: Delivery, shares: Sequence[Share]) -> list[tuple[Share, Permanent]]:
-        """Send what is not there yet, wait for the brokers' word on all of it, and return what they refuse for good."""
-        waiting = [
-            (share, self._send(delivery, share.name, share.record))
-            for share in shares
-            if share.name not in delivery.done
-        ]
-        if not waiting:
-            return []
+    async def _deliver(self, delivery: Delivery, shares: Sequence[Share], way: AsyncProducer) -> Refused:
+        """Send what has no answer yet, wait for the brokers' word on all of it, and return what they refuse for good."""
+        settled = delivery.done | delivery.refused.keys()
+        waiting = [(share, self._send(delivery, share, way)) for share in shares if share.name not in settled]
         patience = self._config.timeout * _SHARE_OF_TIMEOUT or None
-        _, late = await asyncio.wait([report for _, report in waiting], timeout=patience)
+        _, late = await asyncio.wait([r for _, r in waiting], timeout=patience) if waiting else (None, None)
         if late:
-            raise self._unanswered(len(late))
-        refused: list[tuple[Share, Permanent]] = []
+            raise self._unanswered(len(late), way)
         errors: list[OtteryError] = []
         for share, report in waiting:
             if (error := report.result().error) is None:
                 continue
-            failure = classify(error, share.record.topic)
-            if isinstance(failure, TooLargeRecord) and (halves := _halves(delivery.batch, share)):
-                parts = await self._deliver(delivery, halves)
-                refused += parts
-                if not parts:
-                    delivery.done.add(share.name)
-            elif isinstance(failure, Permanent):
-                refused.append((share, failure))
+            failure = self._failure(error, share.record.topic, way)
+            if isinstance(failure, Permanent):
+                delivery.refused[share.name] = failure
             else:
                 errors.append(failure)
         if errors:
             raise min(errors, key=_urgency)
-        return refused
+        return [(share, delivery.refused[share.name]) for share in shares if share.name in delivery.refused]
 
-    def _unanswered(self, records: int) -> OtteryError:
+    async def _isolate(self, delivery: Delivery, refused: Refused) -> Refused:
+        """Send refused records again, each on its own and then in halves, and return what is refused then.
+
+        On its own first: the brokers judge records that travel together as one. It ends at single rows, or where a
+        topic has taken nothing for so long that the rest will not fare better.
+        """
+        for topic in {share.record.topic for share, error in refused if isinstance(error, TooLargeRecord)}:
+            self._settings.log.warning("a topic's max.message.bytes is below producer.max_message_bytes", topic=topic)
+        left: list[tuple[Share, Permanent]] = []
+        in_vain: Counter[str] = Counter()
+        level = [share.again() for share, _ in refused]
+        while level:
+            answers = await self._deliver(delivery, level, self._one_by_one())
+            asked, denied = _by_topic(level), _by_topic([share for share, _ in answers])
+            for topic in asked:
+                in_vain[topic] = in_vain[topic] + denied[topic] if denied[topic] == asked[topic] else 0
+            level = []
+            for share, error in answers:
+                hopeless = in_vain[share.record.topic] >= _most_in_vain(error)
+                halves = () if hopeless else await asyncio.to_thread(share.halves, delivery.batch)
+                level += halves
+                left += () if halves else ((share, error),)
+        return left
+
+    def _one_by_one(self) -> AsyncProducer:
+        """Return a producer that writes each record on its own, begun when it is first needed."""
+        if self._alone is None:
+            self._alone = AsyncProducer(self._config.properties(self._settings.log) | _ONE_BY_ONE)
+            self._alone.start()
+        return self._alone
+
+    def _failure(self, error: KafkaError, topic: str, way: AsyncProducer) -> OtteryError:
+        """Return what an error means, with its cause where it only says that time has run out."""
+        late = error.code() == KafkaError._MSG_TIMED_OUT  # noqa: SLF001 - the library's public name of its own error
+        if late and (trouble := way.trouble) is not None:
+            return unreachable(trouble, self._config, way.no_token)
+        return classify(error, topic)
+
+    def _unanswered(self, records: int, way: AsyncProducer) -> OtteryError:
         """Say why reports are missing. Their records stay under way, and the next attempt waits for them."""
+        if (trouble := way.trouble) is not None:
+            return unreachable(trouble, self._config, way.no_token)
         brokers = ", ".join(self._config.brokers)
-        if (trouble := self._producer.trouble) is not None:
-            return classify(trouble, brokers)
         return Retryable(f"{brokers}: no word on {records} records yet", kind="timeout")
 
-    def _send(self, delivery: Delivery, name: str, record: Record) -> asyncio.Future[Report]:
-        known = f"{delivery.token}#{name}"
+    def _send(self, delivery: Delivery, share: Share, way: AsyncProducer) -> asyncio.Future[Report]:
+        known = f"{delivery.token}#{share.name}"
         if (report := self._under_way.get(known)) is None:
-            report = self._producer.send(record)
+            report = way.send(share.record)
             self._under_way[known] = report
-            report.add_done_callback(partial(self._reported, delivery, name, record))
+            report.add_done_callback(partial(self._reported, delivery, share.name, share.record))
         return report
 
     def _reported(self, delivery: Delivery, name: str, record: Record, done: asyncio.Future[Report]) -> None:
@@ -183,52 +196,14 @@ def _renumbered(error: Permanent, part: Part) -> Permanent:
     return Permanent(error.reason, rows=part.numbers(error.rows or []), kind=error.kind)
 
 
-def _rows(part: Part, values: Sequence[bytes], index: int) -> list[int]:
-    """Return the numbers in the whole batch of the rows that one of a part's values holds: they lie there in order."""
-    before = sum(_read(part.batch, value).columns.num_rows for value in values[:index])
-    count = _read(part.batch, values[index]).columns.num_rows
-    return part.numbers(list(range(before, before + count)))
-
-
-def _read(batch: Batch, value: bytes) -> Batch:
-    """Return what a record's value holds."""
-    wire = codec()
-    json = value.startswith(b"{")
-    request = wire.twin.json_to_proto(batch.signal, value, wire.limits) if json else value
-    return Batch(batch.signal, wire, requests=(request,), items=0)
-
-
-def _refusal(batch: Batch, refused: Sequence[tuple[Share, Permanent]]) -> Permanent:
-    """Return one refusal for all. It names rows only where the brokers have others: those must not be sent again."""
-    first = refused[0][1]
-    rows = sorted(row for share, _ in refused for row in share.rows())
-    if len(rows) == batch.columns.num_rows:
-        return first
-    return Permanent(first.reason, rows=rows, kind=first.kind, rest_stored=True)
-
-
-def _halves(batch: Batch, share: Share) -> list[Share]:
-    """Return a record that a broker found too large in two, or nothing where it holds one item."""
-    wire, record = codec(), share.record
-    json = record.value.startswith(b"{")
-    whole = _read(batch, record.value)
-    count = whole.columns.num_rows
-    middle = count // 2
-    if not middle:
-        return []
-    halves: list[Share] = []
-    for start, end in ((0, middle), (middle, count)):
-        half = whole.slice(start, end - start).otlp
-        value = wire.to_json(batch.signal, half) if json else half
-        smaller = Record(record.topic, value, record.key, record.headers)
-        halves.append(Share(f"{share.name}.{len(halves)}", smaller, partial(_some, share, start, end)))
-    return halves
-
-
-def _some(share: Share, start: int, end: int) -> list[int]:
-    return share.rows()[start:end]
-
-
 def _urgency(error: OtteryError) -> int:
     """Order what went wrong: what an operator must mend before what may pass."""
     return 0 if isinstance(error, Fatal) else 1
+
+
+def _most_in_vain(error: Permanent) -> int:
+    return _MOST_TOO_LARGE if isinstance(error, TooLargeRecord) else _MOST_IN_VAIN
+
+
+def _by_topic(shares: Sequence[Share]) -> Counter[str]:
+    return Counter(share.record.topic for share in shares)

@@ -67,7 +67,7 @@ class Packer:
         if alone:
             row, size, rows = alone[0]
             reason = (
-                f"{_name(rows)} has {size} bytes as {self.encoding}; producer.max_message_bytes leaves {self.limit}"
+                f"{name_of(rows)} has {size} bytes as {self.encoding}; producer.max_message_bytes leaves {self.limit}"
             )
             raise Permanent(reason, rows=[row for row, _, _ in alone], kind="message_too_large")
         return values
@@ -87,7 +87,7 @@ class _TooLong(Exception):
     """A request that is short enough as protobuf is not in the target encoding."""
 
 
-def _name(row: Batch) -> str:
+def name_of(row: Batch) -> str:
     """Return what a person finds the item by."""
     columns = row.columns
     match row.signal:

@@ -12,7 +12,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from collector.api import Fatal, Retryable
-from exporters.kafka.errors import cause, classify
+from exporters.kafka.errors import TooLargeRecord, cause, classify, without_token
 
 _POLL = 0.5
 _STOP_LIMIT = 5.0
@@ -55,6 +55,8 @@ class AsyncProducer:
         self._reports: list[tuple[asyncio.Future[Report], Report]] = []
         self.trouble: KafkaError | None = None
         """Why brokers cannot be reached, as long as none has answered since."""
+        self.no_token: KafkaError | None = None
+        """Why there was no token when one was asked for the last time in vain."""
 
     def start(self) -> None:
         """Begin. Raises `Fatal` for properties that the library does not take; nothing is asked of a broker."""
@@ -90,7 +92,7 @@ class AsyncProducer:
     def send(self, record: Record) -> asyncio.Future[Report]:
         """Hand a record over. The future is never an exception: the report says what went wrong.
 
-        Raises `TooLargeRecord` for a record over the limit, `Retryable` when too much is under way.
+        Raises `Retryable` when too much is under way.
         """
         if self._producer is None or self._loop is None:
             raise Retryable("the producer is stopped")
@@ -110,7 +112,10 @@ class AsyncProducer:
             found = cause(error)
             if found.code() == KafkaError._FATAL:  # noqa: SLF001 - the library's public name of its own error
                 self._begin_anew()
-            raise classify(found, record.topic) from error
+            failure = classify(found, record.topic)
+            if not isinstance(failure, TooLargeRecord):
+                raise failure from error
+            report.set_result(Report(found, 0.0))
         return report
 
     def _begin_anew(self) -> None:
@@ -120,6 +125,8 @@ class AsyncProducer:
             old.flush(0)
 
     def _troubled(self, error: KafkaError) -> None:
+        if without_token(error):
+            self.no_token = error
         # That all brokers are down comes last, and does not say why.
         if self.trouble is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - the library's public name
             self.trouble = error

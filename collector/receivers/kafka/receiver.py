@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from confluent_kafka import KafkaError, Message, TopicPartition
 
-from collector.api import Retryable, Settings, State
+from collector.api import Fatal, Retryable, Settings, State
 from collector.delivery.retry import Backoff
 from collector.receivers.inert import inert_keys
 from collector.receivers.kafka import metrics
@@ -23,6 +23,7 @@ from collector.receivers.kafka.reading import Reader
 from collector.receivers.kafka.topics import Topics
 from collector.telemetry.catalogue import OTTERY_RESTARTS
 from collector.wire.codec import codec
+from exporters.kafka.errors import unreachable, without_token
 
 _GRACE = 4.0
 """Seconds that a cut on its way has to arrive when its partition goes to somebody else."""
@@ -44,6 +45,7 @@ class KafkaReceiver:
         self._group: asyncio.TaskGroup | None = None
         self._missing: set[str] = set()
         self._troubled = False
+        self._no_token: KafkaError | None = None
         self._partitions: dict[Place, tuple[Partition, asyncio.Task[None]]] = {}
 
     async def start(self) -> None:
@@ -157,7 +159,10 @@ class KafkaReceiver:
 
     def trouble(self, error: KafkaError) -> None:
         self._troubled = True
-        self._settings.report(State.DEGRADED, error.str())
+        if without_token(error):
+            self._no_token = error
+        reason = unreachable(error, self._config, self._no_token)
+        self._settings.report(State.FAILED if isinstance(reason, Fatal) else State.DEGRADED, str(reason))
 
     async def _commit(self, offset: TopicPartition) -> None:
         if self._feed is not None:

@@ -19,9 +19,10 @@ import uuid
 from pathlib import Path
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from tests.live.certificates import Authority
+from tests.live.kafka.tokens import AUDIENCE, ISSUER, Issuer
 
 _HERE = Path(__file__).parent
 _JARS = _HERE.parents[2] / "build" / "kafka"
@@ -59,18 +60,34 @@ def jars() -> Path:
     return folder
 
 
-def _properties(directory: Path, ports: dict[str, int], extra: dict[str, str]) -> str:
+def _oauth(jwks: Path) -> dict[str, str]:
+    """Return how the listener OAUTH tells good tokens from bad: those that the key in `jwks` has signed, for us."""
+    package, listener = "org.apache.kafka.common.security.oauthbearer", "listener.name.oauth"
+    return {
+        f"{listener}.sasl.enabled.mechanisms": "OAUTHBEARER",
+        f"{listener}.oauthbearer.sasl.server.callback.handler.class": f"{package}.OAuthBearerValidatorCallbackHandler",
+        f"{listener}.oauthbearer.sasl.jaas.config": f"{package}.OAuthBearerLoginModule required;",
+        f"{listener}.oauthbearer.connections.max.reauth.ms": "3600000",  # ends a connection whose token has expired
+        f"{listener}.sasl.oauthbearer.jwks.endpoint.url": jwks.as_uri(),
+        f"{listener}.sasl.oauthbearer.expected.issuer": ISSUER,
+        f"{listener}.sasl.oauthbearer.expected.audience": AUDIENCE,
+        f"{listener}.sasl.oauthbearer.clock.skew.seconds": "0",
+    }
+
+
+def _properties(directory: Path, ports: dict[str, int], jwks: Path, extra: dict[str, str]) -> str:
     settings = {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@127.0.0.1:{ports['controller']}",
         "controller.listener.names": "CONTROLLER",
         "listeners": f"PLAINTEXT://127.0.0.1:{ports['plain']},PROXIED://127.0.0.1:{ports['behind']},"
-        f"SASL://127.0.0.1:{ports['sasl']},TLS://127.0.0.1:{ports['tls']},CONTROLLER://127.0.0.1:{ports['controller']}",
+        f"SASL://127.0.0.1:{ports['sasl']},OAUTH://127.0.0.1:{ports['oauth']},TLS://127.0.0.1:{ports['tls']},"
+        f"CONTROLLER://127.0.0.1:{ports['controller']}",
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{ports['plain']},PROXIED://127.0.0.1:{ports['proxied']},"
-        f"SASL://127.0.0.1:{ports['sasl']},TLS://127.0.0.1:{ports['tls']}",
+        f"SASL://127.0.0.1:{ports['sasl']},OAUTH://127.0.0.1:{ports['oauth']},TLS://127.0.0.1:{ports['tls']}",
         "listener.security.protocol.map": (
-            "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL"
+            "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,SASL:SASL_PLAINTEXT,OAUTH:SASL_PLAINTEXT,TLS:SSL"
         ),
         "listener.name.tls.ssl.keystore.type": "PEM",
         "listener.name.tls.ssl.keystore.location": str(directory / "keystore.pem"),
@@ -89,6 +106,7 @@ def _properties(directory: Path, ports: dict[str, int], extra: dict[str, str]) -
             )
             for bits in (256, 512)
         },
+        **_oauth(jwks),
         "log.dirs": str(directory / "data"),
         "num.partitions": "1",
         "offsets.topic.num.partitions": "1",
@@ -112,7 +130,7 @@ class Broker:
     """
 
     def __init__(self, directory: Path, port: int | None = None, **extra: str) -> None:
-        names = ("plain", "controller", "proxied", "behind", "sasl", "tls")
+        names = ("plain", "controller", "proxied", "behind", "sasl", "oauth", "tls")
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         if port is not None:
             self.ports["plain"] = port
@@ -122,6 +140,7 @@ class Broker:
         data = directory / "data"
         data.mkdir(parents=True)
         self.authority = Authority(directory)
+        self.issuer = Issuer(directory)
         own = self.authority.pair("broker")
         keystore = "".join(Path(own[part]).read_text() for part in ("key_file", "cert_file"))
         (directory / "keystore.pem").write_text(keystore)
@@ -129,7 +148,7 @@ class Broker:
         (data / "meta.properties").write_text(
             f"version=1\ncluster.id={identity[0]}\nnode.id=1\ndirectory.id={identity[1]}\n"
         )
-        (directory / "server.properties").write_text(_properties(directory, self.ports, extra))
+        (directory / "server.properties").write_text(_properties(directory, self.ports, self.issuer.jwks, extra))
 
     @property
     def address(self) -> str:
@@ -147,6 +166,11 @@ class Broker:
         return f"127.0.0.1:{self.ports['sasl']}"
 
     @property
+    def oauth(self) -> str:
+        """`host:port` of the way for those with a token of `issuer`."""
+        return f"127.0.0.1:{self.ports['oauth']}"
+
+    @property
     def tls(self) -> str:
         """`host:port` of the way with TLS, for clients with a certificate of `authority`."""
         return f"127.0.0.1:{self.ports['tls']}"
@@ -154,6 +178,7 @@ class Broker:
     def start(self) -> None:
         """Start, and return when clients are served. Raises `NoBroker`."""
         command = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+        command += [f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={self.issuer.jwks.as_uri()}"]
         command += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{jars()}/*", "kafka.Kafka"]
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
@@ -176,6 +201,15 @@ class Broker:
     def admin(self) -> AdminClient:
         """Return a client for topics and users."""
         return AdminClient({"bootstrap.servers": self.address, "log_level": 0})
+
+    def configure(self, topic: str, name: str, value: str) -> None:
+        """Change a setting of a topic."""
+        change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        admin = self.admin()
+        for done in admin.incremental_alter_configs(
+            [ConfigResource("TOPIC", topic, incremental_configs=[change])]
+        ).values():
+            done.result(20)
 
     def stop(self) -> None:
         """End in order."""

@@ -81,6 +81,15 @@ async def receiving(
 @contextlib.asynccontextmanager
 async def pipeline(*exporters: Any, signal: Signal = Signal.TRACES) -> AsyncIterator[Any]:
     """Run a pipeline over a log in memory into exporters; gives its `consume`."""
+    async with whole_pipeline(*exporters, signal=signal) as made:
+        yield made.consume
+
+
+@contextlib.asynccontextmanager
+async def whole_pipeline(
+    *exporters: Any, signal: Signal = Signal.TRACES, dead_letters: Any = None
+) -> AsyncIterator[Pipeline]:
+    """Run a pipeline over a log in memory into exporters."""
     config = ExporterConfig(retry_on_failure=SOON)
     clock = SystemClock()
     made = Pipeline(
@@ -90,13 +99,13 @@ async def pipeline(*exporters: Any, signal: Signal = Signal.TRACES) -> AsyncIter
         steps=[],
         sinks=[Sink(f"sink{n}", exporter, config, settings(clock=clock)) for n, exporter in enumerate(exporters)],
         settings=settings(clock=clock),
-        dead_letters=CountedDrops(RecordingMetrics(), RecordingLog()),
+        dead_letters=dead_letters or CountedDrops(RecordingMetrics(), RecordingLog()),
     )
     await made.open()
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(made.run())
         try:
-            yield made.consume
+            yield made
         finally:
             made.log.close()
             running.cancel()

@@ -1,35 +1,19 @@
 """The exporter against a real broker, read back with another client."""
 
 import asyncio
-import contextlib
 
 import pytest
 from confluent_kafka.admin import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.api import Batch, Context, Delivery, Fatal, Permanent, Retryable, Signal
-from collector.testing import RecordingMetrics, sample_batch, sample_request, settings
+from collector.testing import RecordingMetrics, sample_batch, sample_request
 from collector.wire.codec import codec
-from exporters.kafka.exporter import BYTES, LATENCY, RECORDS
-from exporters.kafka.factory import FACTORY
+from exporters.kafka.metrics import BYTES, LATENCY, RECORDS
 from tests.live.certificates import Authority
 from tests.live.kafka.broker import free_ports
+from tests.live.kafka.exporting import QUIET, exporter
 from tests.live.kafka.other_client import ends, read, write
-
-QUIET = {"linger": "0s"}
-
-
-@contextlib.asynccontextmanager
-async def exporter(address, *, recorded=None, **config):
-    config = {"brokers": [address], "producer": QUIET, **config}
-    made = FACTORY.create(
-        FACTORY.config.model_validate(config), settings("kafka", metrics=recorded or RecordingMetrics())
-    )
-    await made.start()
-    try:
-        yield made
-    finally:
-        await made.stop()
 
 
 def _delivery(batch, token="t1"):

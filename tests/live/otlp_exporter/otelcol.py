@@ -34,6 +34,8 @@ WAYS = {
 class OtelCollector:
     """One process. `way` leads into a pipeline; all of them lead to the `grpc` and `http` endpoints of Ottery."""
 
+    program = PROGRAM
+
     def __init__(self, folder):
         self._folder = folder
         ports = iter(_free_ports(2 + 2 * len(WAYS)))
@@ -49,7 +51,7 @@ class OtelCollector:
         path, output = self._folder / "otelcol.yaml", self._folder / "output.txt"
         path.write_text(yaml.safe_dump(self._config()))
         with output.open("wb") as file:
-            self._process = subprocess.Popen([PROGRAM, "--config", path], stdout=file, stderr=file)
+            self._process = subprocess.Popen([self.program, "--config", path], stdout=file, stderr=file)
         end = time.monotonic() + _LIMIT
         while b"Everything is ready" not in output.read_bytes():
             if self._process.poll() is not None or time.monotonic() > end:

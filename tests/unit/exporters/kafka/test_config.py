@@ -96,7 +96,7 @@ def test_the_defaults_are_those_of_a_producer_that_loses_and_repeats_nothing():
             {"retry_on_failure": {"max_elapsed_time": "60s"}}, {"message.timeout.ms": 60_000}, id="patience ends"
         ),
         pytest.param(
-            {"retry_on_failure": {"enabled": False}, "timeout": "3s"}, {"message.timeout.ms": 2700}, id="no patience"
+            {"retry_on_failure": {"enabled": False}, "timeout": "3s"}, {"message.timeout.ms": 1700}, id="no patience"
         ),
         pytest.param({"librdkafka": {"linger.ms": 1}}, {"linger.ms": 1}, id="the library's own names win"),
     ],
