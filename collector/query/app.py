@@ -84,7 +84,7 @@ class ClickHouseHttp:
         check_page(self._config, request, local=self._local)
         authenticate(self._config, request)
         with self._admission.lease() as lease:
-            body = await read_body(receive, lease, self._config.max_body_size, self._config.timeout)
+            body = b"".join(await read_body(receive, lease, self._config.max_body_size, self._config.timeout))
             with self._jobs.place() as place:
                 async with asyncio.TaskGroup() as group:
                     watch = group.create_task(_watch(receive, place))

@@ -23,8 +23,13 @@ class TooSlow(OtteryError):
     """The client did not send its request in time."""
 
 
-async def read_body(receive: Receive, lease: Lease, limit: int, timeout: float) -> bytes:  # noqa: ASYNC109 - two in one
-    """Return the body, at most `limit` bytes, which `lease` then holds; `timeout` 0 is no limit on the whole.
+async def read_body(
+    receive: Receive,
+    lease: Lease,
+    limit: int,
+    timeout: float,  # noqa: ASYNC109 - two in one
+) -> list[bytes]:
+    """Return the body in pieces, at most `limit` bytes, which `lease` then holds; `timeout` 0 is no limit on the whole.
 
     Raises `TooLarge` as soon as the limit is passed, `Overloaded`, `Disconnected` and `TooSlow`.
     """
@@ -45,7 +50,7 @@ async def read_body(receive: Receive, lease: Lease, limit: int, timeout: float) 
                 lease.take(len(chunk))
                 chunks.append(chunk)
                 if not message.get("more_body", False):
-                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                    return chunks
                 deadline.reschedule(min(clock() + CHUNK_TIMEOUT, end))
     except TimeoutError as error:
         raise TooSlow(f"the body did not arrive in time; {size} bytes of it did") from error

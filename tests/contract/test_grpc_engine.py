@@ -34,6 +34,11 @@ def as_bytes(head):
     return [(name.encode(), value.encode("latin-1")) for name, value in head]
 
 
+def joined(events):
+    """Return events with the pieces of each message as one."""
+    return [(*event[:2], b"".join(event[2]), event[3]) if event[0] == "message" else event for event in events]
+
+
 class Pair:
     """An engine and a client of it, both without sockets."""
 
@@ -47,7 +52,7 @@ class Pair:
         """Give the engine what the client wrote, in pieces, and the client what it answers; return what it was told."""
         data, told = self.client.data_to_send(), []
         for start in range(0, len(data), cut):
-            told += self.engine.receive(data[start : start + cut])
+            told += joined(self.engine.receive(data[start : start + cut]))
         self.listen()
         return told
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final, Protocol
 
 from collector.api import Rejected, TooLarge
@@ -77,7 +77,7 @@ class Call(ABC):
         raise TooLarge(f"the message has {size} bytes; at most {self._connection.limit} are accepted")
 
     @abstractmethod
-    def message(self, body: bytes, flags: int) -> None:
+    def message(self, pieces: Sequence[bytes], flags: int) -> None:
         """Take a message. Raises what `refusal_of` has an answer for."""
 
     @abstractmethod
@@ -133,11 +133,11 @@ class UnaryCall(Call):
         super().part(size)
         self._parts += size
 
-    def message(self, body: bytes, flags: int) -> None:
+    def message(self, pieces: Sequence[bytes], flags: int) -> None:
         if self._incoming is not None:
             raise Rejected(_ONE)
-        self.lease.take(len(body) - self._parts)
-        self._incoming = Incoming(body, self._encoding(flags), self._metadata, self.lease)
+        self.lease.take(sum(map(len, pieces)) - self._parts)
+        self._incoming = Incoming(pieces, self._encoding(flags), self._metadata, self.lease)
 
     def too_large(self, size: int) -> None:
         if self._incoming is not None:
@@ -168,8 +168,8 @@ class StreamingCall(Call):
         self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(MESSAGES_WAITING)
         self._task = connection.spawn(self)
 
-    def message(self, body: bytes, flags: int) -> None:
-        encoding = self._encoding(flags)
+    def message(self, pieces: Sequence[bytes], flags: int) -> None:
+        encoding, body = self._encoding(flags), b"".join(pieces)
         self._put(inflate(encoding, body, self._connection.limit, self.lease.take) if encoding else body)
 
     def ended(self, *, torn: bool) -> None:

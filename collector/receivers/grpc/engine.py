@@ -16,7 +16,7 @@ Event: TypeAlias = tuple[Kind, int, Any, Any]
 
 - `opened`: a call began; its path, and its headers as pairs of text, of which the first is `:method`
 - `part`: so many bytes more are kept of a message that is not whole
-- `message`: a message, and the byte before it, 1 where it is compressed
+- `message`: a message in pieces of bytes, and the byte before it, 1 where it is compressed
 - `too_large`: the length of a message over the limit; its call is of no use any more
 - `ended`: the client sent all it had to send; whether that ended within a message
 - `gone`: the client gave the call up, or broke it

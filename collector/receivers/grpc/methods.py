@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,16 +14,17 @@ from collector.receivers.refusal import Refusal
 
 @dataclass(slots=True)
 class Incoming:
-    """The message of a call as it came; `encoding` is its compression. `lease` holds its bytes already."""
+    """The message of a call as it came, in pieces; `encoding` is its compression. `lease` holds its bytes already."""
 
-    body: bytes
+    pieces: Sequence[bytes]
     encoding: str
     metadata: Metadata
     lease: Lease
 
     def plain(self, limit: int) -> bytes:
         """Return the message without its compression. Raises what `inflate` raises."""
-        return inflate(self.encoding, self.body, limit, self.lease.take) if self.encoding else self.body
+        body = b"".join(self.pieces)
+        return inflate(self.encoding, body, limit, self.lease.take) if self.encoding else body
 
 
 def _always_open() -> None:

@@ -180,7 +180,7 @@ class Http2:
                 return
             if len(call.data) < _PREFIX + size:
                 return
-            found.append(("message", stream, bytes(call.data[_PREFIX : _PREFIX + size]), call.data[0]))
+            found.append(("message", stream, [bytes(call.data[_PREFIX : _PREFIX + size])], call.data[0]))
             del call.data[: _PREFIX + size]
             call.told = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,12 +43,21 @@ _INLINE: Final = {"native": Inline(512 * 1024, 128 * 1024), "python": Inline(32 
 
 @dataclass(slots=True)
 class Request:
-    """An export request as it came. `encoding` is its compression, where the transport has not undone that."""
+    """An export request as it came, in pieces; `encoding` is its compression."""
 
-    body: bytes
+    pieces: Sequence[bytes]
     metadata: Metadata
     json: bool = False
     encoding: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all pieces."""
+        return sum(map(len, self.pieces))
+
+    def join(self) -> bytes:
+        """Return the pieces as one; of a large request this takes milliseconds, without the GIL."""
+        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,23 +139,19 @@ class Door:
     async def _read(self, request: Request, lease: Lease, context: Context) -> Received:
         """Read a little in the event loop, and what is more, or turns out to be, in a thread."""
         most = self._inline.json if request.json else self._inline.proto
-        if not request.encoding:
-            if len(request.body) <= most:
-                return self._read_here("loop", request, request.body, context)
-            return await self._workers.run(self._read_here, "worker", request, request.body, context)
-        if len(request.body) <= self._inline.encoded:
+        if request.size <= (self._inline.encoded if request.encoding else most):
             try:
-                body = inflate(request.encoding, request.body, min(self._limit, most), lease.take)
+                return self._join_and_read("loop", request, lease, context, min(self._limit, most))
             except TooLarge:
-                if self._limit <= most:
+                if not request.encoding or self._limit <= most:
                     raise
-            else:
-                return self._read_here("loop", request, body, context)
-        return await self._workers.run(self._inflate_and_read, request, lease, context)
+        return await self._workers.run(self._join_and_read, "worker", request, lease, context, self._limit)
 
-    def _inflate_and_read(self, request: Request, lease: Lease, context: Context) -> Received:
-        body = inflate(request.encoding, request.body, self._limit, lease.take)
-        return self._read_here("worker", request, body, context)
+    def _join_and_read(self, place: str, request: Request, lease: Lease, context: Context, limit: int) -> Received:
+        body = request.join()
+        if request.encoding:
+            body = inflate(request.encoding, body, limit, lease.take)
+        return self._read_here(place, request, body, context)
 
     def _read_here(self, place: str, request: Request, body: bytes, context: Context) -> Received:
         clock = self._settings.clock

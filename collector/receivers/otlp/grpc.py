@@ -79,7 +79,7 @@ class Export:
         return Unary(self._serve, self._door.guard, self._counter.refusal)
 
     async def _serve(self, incoming: Incoming) -> bytes:
-        request = Request(incoming.body, incoming.metadata, encoding=incoming.encoding)
+        request = Request(incoming.pieces, incoming.metadata, encoding=incoming.encoding)
         scan = await self._door.take(request, incoming.lease)
         self._counter.add("success")
         return success(self._door.signal, scan, json=False)

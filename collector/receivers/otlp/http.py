@@ -78,8 +78,8 @@ class OtlpHttp:
         json = head.type is _JSON
         metadata = http_metadata(scope["headers"]) if self._keep_metadata else NO_METADATA
         with self._admission.lease() as lease:
-            body = await read_body(receive, lease, self._limit, self._timeout)
-            scan = await door.take(Request(body, metadata, json, encoding), lease)
+            pieces = await read_body(receive, lease, self._limit, self._timeout)
+            scan = await door.take(Request(pieces, metadata, json, encoding), lease)
         return success(door.signal, scan, json=json)
 
     def _find(self, scope: Scope, head: _Head) -> tuple[Door, str]:

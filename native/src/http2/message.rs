@@ -12,8 +12,6 @@ const SMALL: usize = 4096;
 pub struct Message {
     /// The first byte before it: 1 where it is compressed, 0 where it is not, and nothing else by the specification.
     pub flags: u8,
-    /// The bytes of all pieces.
-    pub size: usize,
     /// The pieces, in order.
     pub pieces: Vec<Bytes>,
 }
@@ -105,11 +103,8 @@ impl Assembly {
 
     fn take(&mut self) -> Message {
         self.filled = 0;
-        Message {
-            flags: self.prefix[0],
-            size: std::mem::take(&mut self.held),
-            pieces: std::mem::take(&mut self.pieces),
-        }
+        self.held = 0;
+        Message { flags: self.prefix[0], pieces: std::mem::take(&mut self.pieces) }
     }
 }
 

@@ -86,7 +86,7 @@ fn tell(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
         }
         Event::Part(stream, size) => (intern!(py, "part"), stream, size, 0).into_pyobject(py),
         Event::Message(stream, message) => {
-            (intern!(py, "message"), stream, payload(py, &message)?, message.flags).into_pyobject(py)
+            (intern!(py, "message"), stream, pieces(py, &message)?, message.flags).into_pyobject(py)
         }
         Event::TooLarge(stream, size) => (intern!(py, "too_large"), stream, size, 0).into_pyobject(py),
         Event::Ended(stream, torn) => (intern!(py, "ended"), stream, torn, 0).into_pyobject(py),
@@ -95,18 +95,9 @@ fn tell(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
     }
 }
 
-fn payload<'py>(py: Python<'py>, message: &Message) -> PyResult<Bound<'py, PyBytes>> {
-    if let [only] = &message.pieces[..] {
-        return Ok(PyBytes::new(py, only));
-    }
-    PyBytes::new_with(py, message.size, |mut target| {
-        for piece in &message.pieces {
-            let (here, rest) = target.split_at_mut(piece.len());
-            here.copy_from_slice(piece);
-            target = rest;
-        }
-        Ok(())
-    })
+/// The pieces are joined where there is time for it: joined here, a large message would hold up the event loop.
+fn pieces<'py>(py: Python<'py>, message: &Message) -> PyResult<Bound<'py, PyList>> {
+    PyList::new(py, message.pieces.iter().map(|piece| PyBytes::new(py, piece)))
 }
 
 fn pairs<'py>(py: Python<'py>, request: &Request<()>) -> PyResult<Bound<'py, PyList>> {

@@ -38,7 +38,7 @@ class Hall:
     async def take(self, body, **request):
         try:
             with self.admission.lease() as lease:
-                return await self.door.take(Request(body, {}, **request), lease)
+                return await self.door.take(Request([body[:9], body[9:]], {}, **request), lease)
         finally:
             self.workers.stop()
 
@@ -97,7 +97,7 @@ async def test_the_thread_is_another_one(monkeypatch):
 async def test_a_request_is_handed_over_with_its_time_and_its_metadata():
     hall = Hall()
     with hall.admission.lease() as lease:
-        scan = await hall.door.take(Request(SMALL, {"x-tenant": ("a",)}), lease)
+        scan = await hall.door.take(Request([SMALL], {"x-tenant": ("a",)}), lease)
     (batch,) = hall.consumer.batches
     assert (scan, batch.otlp, batch.items) == (Scan(1), SMALL, 1)
     assert batch.context == Context(hall.door._settings.clock.now_ns(), {"x-tenant": ("a",)})
@@ -144,6 +144,6 @@ async def test_items_that_otlp_tells_us_to_refuse_are_counted():
     door = Door(space, Counter(around, "http"), Signal.TRACES, hall.consumer, 1 << 20)
     bad = sample_request(Signal.TRACES, 1).replace((1).to_bytes(16, "big"), bytes(16))
     with hall.admission.lease() as lease:
-        scan = await door.take(Request(bad, {}), lease)
+        scan = await door.take(Request([bad], {}), lease)
     assert (scan.items, scan.rejected, hall.consumer.batches) == (0, 1, [])
     assert hall.metrics.value(OTTERY_REJECTED, signal="traces", receiver="otlp", reason="invalid") == 1
