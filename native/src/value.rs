@@ -62,6 +62,12 @@ pub fn value_of<'a>(cx: &mut Context<'a>, reader: Reader<'a>) -> Result<Any<'a>>
     value.finish(cx, reader.rest()).map(Option::unwrap_or_default)
 }
 
+/// The value without duplicate keys, where it is not too deep. Faults are told to be at `at`.
+pub fn bounded<'a>(cx: &mut Context<'a>, mut value: Any<'a>, at: &[u8]) -> Result<Any<'a>> {
+    settle(cx, &mut value, 1, at)?;
+    Ok(value)
+}
+
 /// An `AnyValue` that is being read. Its message, and the lists in it, may come in parts, which protobuf merges.
 #[derive(Default)]
 pub struct Partial<'a> {

@@ -11,7 +11,7 @@ use arrow_array::{
 use arrow_buffer::{ArrowNativeType, NullBuffer};
 use arrow_schema::Fields;
 
-use super::{Invalid, Result};
+use super::{Result, Unfit};
 
 /// Columns of one length, by name. The schema was compared before, so names and types are known to be there.
 pub struct Columns<'a> {
@@ -72,10 +72,11 @@ impl<'a> Columns<'a> {
         let array = self.array(name).as_string::<i32>();
         let (offsets, values) = (array.value_offsets(), array.value_data());
         let range = checked(offsets, values.len())?;
-        if str::from_utf8(&values[range]).is_err() {
-            return Err(Invalid(format!("the columns hold text that is not UTF-8 in {name}")));
+        let first = range.start;
+        match str::from_utf8(&values[range]) {
+            Ok(text) if text.is_ascii() || at_boundaries(text, offsets, first) => Ok(Texts { offsets, first, text }),
+            _ => Unfit::invalid(format!("the columns hold text that is not UTF-8 in {name}")),
         }
-        Ok(Texts { offsets, values })
     }
 
     pub fn blobs(&self, name: &str) -> Result<Blobs<'a>> {
@@ -94,7 +95,7 @@ impl<'a> Columns<'a> {
         let array = self.array(name).as_dictionary::<Int32Type>();
         let (keys, values) = (array.keys().values(), array.values().as_struct());
         if keys.iter().any(|key| usize::try_from(*key).map_or(true, |key| key >= values.len())) {
-            return Err(Invalid(format!("the columns number an envelope in {name} that is not there")));
+            return Unfit::invalid(format!("the columns number an envelope in {name} that is not there"));
         }
         Ok(Dictionary { keys, values })
     }
@@ -110,7 +111,7 @@ pub struct Dictionary<'a> {
 fn checked(offsets: &[i32], length: usize) -> Result<Range<usize>> {
     let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { return Ok(0..0) };
     if *first < 0 || *last as usize > length || !offsets.is_sorted() {
-        return Err(Invalid("the columns have offsets that do not ascend".to_owned()));
+        return Unfit::invalid("the columns have offsets that do not ascend");
     }
     Ok(*first as usize..*last as usize)
 }
@@ -120,16 +121,32 @@ fn cut(offsets: &[i32], row: usize) -> Range<usize> {
     offsets[row] as usize..offsets[row + 1] as usize
 }
 
-/// Strings, as bytes that are UTF-8 where all of them are.
+/// Whether every value begins and ends between two characters.
+fn at_boundaries(text: &str, offsets: &[i32], first: usize) -> bool {
+    offsets.iter().all(|offset| text.is_char_boundary(*offset as usize - first))
+}
+
+/// Strings.
 pub struct Texts<'a> {
     offsets: &'a [i32],
-    values: &'a [u8],
+    /// Where `text` begins.
+    first: usize,
+    text: &'a str,
 }
 
 impl<'a> Texts<'a> {
     #[inline]
-    pub fn at(&self, row: usize) -> &'a [u8] {
-        &self.values[cut(self.offsets, row)]
+    pub fn at(&self, row: usize) -> &'a str {
+        let range = cut(self.offsets, row);
+        &self.text[range.start - self.first..range.end - self.first]
+    }
+
+    /// The values of rows that stand together.
+    #[inline]
+    pub fn each(&self, rows: Range<usize>) -> impl Iterator<Item = &'a str> + use<'a> {
+        let (text, first) = (self.text, self.first);
+        let offsets = self.offsets.get(rows.start..=rows.end).unwrap_or_default();
+        offsets.windows(2).map(move |ends| &text[ends[0] as usize - first..ends[1] as usize - first])
     }
 }
 
