@@ -103,6 +103,29 @@ def test_texts_that_are_cut_inside_a_character_are_refused(native):
             use()
 
 
+def _renamed(kind):
+    if pa.types.is_list(kind):
+        return pa.list_(pa.field("element", _renamed(kind.value_type), nullable=False))
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(field.name, _renamed(field.type), field.nullable) for field in kind])
+    return kind
+
+
+@pytest.mark.parametrize("signal", list(Signal))
+def test_what_a_schema_says_beside_its_types_does_not_matter(native, signal):
+    (request,) = sample_batch(signal, 3).requests
+    columns, _ = native.decode(signal, [request], Limits())
+    fields = [field.with_type(_renamed(field.type)) for field in columns.schema]
+    renamed = [
+        pa.array(column.to_pylist(), field.type) if pa.types.is_list(field.type) else column
+        for column, field in zip(columns.columns, fields, strict=True)
+    ]
+    schema = pa.schema(fields, metadata={"made": "elsewhere"})
+    other = pa.RecordBatch.from_arrays(renamed, schema=schema)
+    assert blocks(native, signal, [other]) == blocks(native, signal, [request])
+    assert native.encode(signal, other) == native.encode(signal, columns)
+
+
 def test_columns_of_another_signal_are_refused(native):
     with pytest.raises(ValueError, match="columns of Traces must have the field"):
         blocks(native, Signal.TRACES, [_logs(native, LogRecord())])
