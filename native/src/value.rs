@@ -209,11 +209,11 @@ pub fn push_attribute<'a>(
         return Err(Fault::at(reader.rest(), reason)).within(name);
     }
     if let Some((key, value)) = plain_pair(reader.rest()) {
-        let value = match value {
-            Plain::Text(text) => Any::Text(cx.text(text)),
-            Plain::Int(value) => Any::Int(value),
-        };
-        list.push(Attribute { key: cx.text(key), value: Some(value) });
+        let key = cx.text(key);
+        match value {
+            Plain::Text(text) => list.push(Attribute { key, value: Some(Any::Text(cx.text(text))) }),
+            Plain::Int(value) => list.push(Attribute { key, value: Some(Any::Int(value)) }),
+        }
         return Ok(());
     }
     list.push(any_pair(cx, reader).within_item(name, index)?);
