@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from collector.api import Batch, Rejected, Signal
@@ -101,6 +102,19 @@ def test_texts_that_are_cut_inside_a_character_are_refused(native):
     for use in (lambda: blocks(native, Signal.LOGS, [columns]), lambda: native.encode(Signal.LOGS, columns)):
         with pytest.raises(ValueError, match="not UTF-8 in severity_text"):
             use()
+
+
+def test_only_the_rows_of_a_slice_are_looked_at(native):
+    request = LogRecord(attributes=[KeyValue(key="k", value=AnyValue(string_value="v"))])
+    columns = _logs(native, request, request)
+    lists = columns.column("attributes")
+    offsets = pa.array([0, 1, 2], pa.int32()).buffers()[1]
+    keys = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"\xffk")])
+    pairs = pa.StructArray.from_arrays([keys, *lists.values.flatten()[1:]], fields=list(lists.values.type))
+    spoilt = _with(columns, "attributes", pa.ListArray.from_arrays(lists.offsets, pairs, type=lists.type))
+    with pytest.raises(ValueError, match="not UTF-8 in key"):
+        blocks(native, Signal.LOGS, [spoilt])
+    assert blocks(native, Signal.LOGS, [spoilt.slice(1)]) == blocks(native, Signal.LOGS, [columns.slice(1)])
 
 
 def _renamed(kind):

@@ -43,7 +43,7 @@ const CONTENT: u32 = 2;
 fn request<'a>(mut cx: Context<'a>, columns: &Columns<'a>, items: &mut impl Items<'a>) -> Result<Vec<u8>> {
     let envelopes = Envelopes::new(columns)?;
     let mut writer = Writer::default();
-    for (index, members) in envelopes.resources(0..columns.rows) {
+    for (index, members) in envelopes.resources(columns.rows.clone()) {
         let resource = envelopes.resource(&mut cx, index)?;
         writer.message(1, |group| -> Result<()> {
             resource_fields(group, &resource);

@@ -70,11 +70,11 @@ pub(crate) trait Rows<'a>: Items<'a> {
 
 /// Reads all rows, as if they came in one request.
 pub(crate) fn rows<'a, I: Rows<'a>>(cx: &mut Context<'a>, columns: &Columns<'a>, items: &mut I) -> Result<()> {
-    if columns.rows > cx.limits.items {
+    if columns.rows.len() > cx.limits.items {
         return Err(Fault::whole(format!("more than {} items", cx.limits.items)).into());
     }
     let (envelopes, looked) = (Envelopes::new(columns)?, I::look(columns)?);
-    for (resource, members) in envelopes.resources(0..columns.rows) {
+    for (resource, members) in envelopes.resources(columns.rows.clone()) {
         for (scope, members) in envelopes.scopes(members) {
             items.rows(cx, &looked, members)?;
             items.sink().scope(&envelopes.scope(cx, scope)?);

@@ -2,11 +2,10 @@
 
 use std::str::FromStr;
 
-use arrow_array::ListArray;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::view::{Blobs, Columns, Lists, Texts, structs};
+use super::view::{Blobs, Columns, List, Lists, Texts, structs};
 use super::{Result, Unfit};
 use crate::columns::kind as kind_of;
 use crate::context::{Context, Limits};
@@ -23,8 +22,8 @@ struct Pairs<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    pub fn new(array: &'a ListArray) -> Result<Self> {
-        structs(array, |columns| {
+    pub fn new(list: List<'a>) -> Result<Self> {
+        structs(list, |columns| {
             Ok(Pairs { key: columns.texts("key")?, values: Values::new(columns, ["type", "value", "raw"])? })
         })
         .map(Self)
