@@ -14,12 +14,8 @@ NATIVE_SOURCES := $(wildcard native/Cargo.toml native/pyproject.toml native/*.py
 CARGO_NATIVE := $(CARGO) --quiet
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 FUZZ_SECONDS ?= 6
-# What cargo-fuzz passes too, but for the sanitizer, which wants a nightly compiler.
-FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
-	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-	-Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing
 
-.PHONY: help run test lint fmt type bench soak proto clean setup lock wheel-test native native-test native-lint fuzz valgrind kafka java
+.PHONY: help run test lint fmt type bench soak proto clean setup lock wheel-test native native-test native-lint fuzz sanitize valgrind kafka java
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -59,19 +55,19 @@ native-lint: ## check style and format of the compiled codec
 	@cd native && $(CARGO) fmt --check
 	@cd native && $(CARGO_NATIVE) clippy --all-targets -- -D warnings
 
-fuzz: ## feed the compiled codec with mutated requests (FUZZ_SECONDS=6 for each of four targets)
-	@cd native/fuzz && RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO_NATIVE) build --release --target-dir target --target $(HOST)
-	@cd native/fuzz && for target in traces metrics logs json; do \
-		mkdir -p target/found/$$target && echo "fuzzing $$target" && \
-		target/$(HOST)/release/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
-			-artifact_prefix=target/found/ target/found/$$target corpus/$$target; done
+fuzz: ## feed the compiled codec with mutated requests under the address sanitizer (FUZZ_SECONDS=6 for each target)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) native/fuzz/run
+
+sanitize: ## run the tests of the compiled codec that need no Python under the address sanitizer
+	@cd native && RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO_NATIVE) test --no-default-features --lib \
+		--target $(HOST) --target-dir target/sanitize
 
 valgrind: ## run the tests of the compiled codec that need no Python under valgrind
 	@cd native && $(CARGO_NATIVE) test --no-default-features --lib \
 		--config "target.'cfg(all())'.runner = 'valgrind --quiet --error-exitcode=1 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite'" \
 		-- --skip census --test-threads=1
 else
-native-test native-lint fuzz valgrind:
+native-test native-lint fuzz sanitize valgrind:
 	@echo 'ottery: no cargo, leaving out $@'
 endif
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from benchmarks.payload import Template
 from collector.api import Signal
+from collector.wire.clickhouse import COLUMNS
 from collector.wire.codec import load_twin
 from collector.wire.types import Limits, Twin
 
@@ -82,11 +85,33 @@ def jobs(twin: Twin) -> Iterator[tuple[str, Callable[[], object]]]:
         yield "JSON to proto", lambda: twin.json_to_proto(Signal.TRACES, document, limits)
 
 
+def block_jobs(twin: Any, signal: Signal) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield the ways to blocks for ClickHouse, not compressed: that costs the same on each of them."""
+    request, limits = Template(signal.value, 512, START).request(0), Limits()
+    layouts = {kind: [(name, "DateTime64(9)") for name in columns] for kind, columns in COLUMNS.items()}
+
+    def blocks(source: object) -> object:
+        rows = twin.ClickHouseRows(signal, [source], limits, START)
+        return [rows.block(part, layouts[kind], "none") for part, (kind, *_) in enumerate(rows.parts())]
+
+    columns, _ = twin.decode(signal, [request], limits)
+    yield f"{signal.value}: bytes to blocks", lambda: blocks(request)
+    yield f"{signal.value}: columns to blocks", lambda: blocks(columns)
+    yield f"{signal.value}: columns, encoded, to blocks", lambda: blocks(twin.encode(signal, columns))
+
+
+def all_jobs(twin: Twin) -> Iterator[tuple[str, Callable[[], object]]]:
+    yield from jobs(twin)
+    if hasattr(twin, "ClickHouseRows"):
+        for signal in Signal:
+            yield from block_jobs(twin, signal)
+
+
 def main() -> None:
     print(f"reference request: 512 spans, {len(reference())} bytes")
     for name in ("native", "python"):
-        for job, work in jobs(load_twin(name)):
-            print(f"{name:8}{job:16}{best(work) / 512 * 1e6:8.3f} us a span")
+        for job, work in all_jobs(load_twin(name)):
+            print(f"{name:8}{job:40}{best(work) / 512 * 1e6:8.3f} us an item")
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ class Context:
 class Batch:
     """Items of one signal. Immutable: a change gives a new batch."""
 
-    __slots__ = ("_columns", "_requests", "codec", "context", "items", "signal")
+    __slots__ = ("_columns", "_parts", "_requests", "codec", "context", "items", "signal")
 
     def __init__(
         self,
@@ -78,43 +78,56 @@ class Batch:
         *,
         requests: Sequence[bytes] = (),
         columns: pa.RecordBatch | None = None,
+        parts: Sequence[Batch] = (),
         items: int | None = None,
         context: Context | None = None,
     ) -> None:
-        if not requests and columns is None:
-            raise ValueError("a batch needs OTLP requests or columns")
+        if not requests and columns is None and not parts:
+            raise ValueError("a batch needs OTLP requests, columns, or batches to be made of")
         self.signal = signal
         self.context = context or Context()
         self.codec = codec
         self._requests = tuple(requests)
         self._columns = columns
+        self._parts = tuple(parts)
         self.items: int = self.columns.num_rows if items is None else items
 
     @property
     def requests(self) -> tuple[bytes, ...]:
         """OTLP protobuf export requests that together hold the items, as they came where nobody changed them."""
+        if self._parts:
+            return tuple(request for part in self._parts for request in part.requests)
         if not self._requests and self._columns is not None:
             self._requests = (self.codec.encode(self.signal, self._columns),)
         return self._requests
+
+    @property
+    def sources(self) -> tuple[bytes | pa.RecordBatch, ...]:
+        """What holds the items, in order: OTLP requests, and columns where nobody has asked for their bytes."""
+        if self._parts:
+            return tuple(source for part in self._parts for source in part.sources)
+        return self._requests or (self.columns,)
 
     @property
     def otlp(self) -> bytes:
         """One OTLP protobuf export request: requests are repeated fields, so joining them is joining bytes."""
         requests = self.requests
         if len(requests) > 1:
-            self._requests = requests = (b"".join(requests),)
-        return requests[0]
+            self._requests, self._parts = (b"".join(requests),), ()
+        return self.requests[0]
 
     @property
     def columns(self) -> pa.RecordBatch:
         """The Arrow face, one row an item; schemas are in `collector.storage.arrow`."""
         if self._columns is None:
-            self._columns = self.codec.decode(self.signal, self._requests)
+            self._columns = self.codec.decode(self.signal, self.requests)
         return self._columns
 
     @property
     def size(self) -> int:
         """Bytes that the batch holds on to."""
+        if self._parts:
+            return sum(part.size for part in self._parts)
         if self._requests:
             return sum(map(len, self._requests))
         return int(self.columns.nbytes)
@@ -139,11 +152,10 @@ class Batch:
     def join(batches: Sequence[Batch]) -> Batch:
         """Return one batch with the items of `batches`, which have one signal, in order.
 
-        The first batch's context is kept. Nothing is decoded: the joined batch holds every request's bytes.
+        The first batch's context is kept. Nothing is decoded, and nothing encoded before somebody asks for bytes.
         """
         first = batches[0]
         if len(batches) == 1:
             return first
-        requests = tuple(request for batch in batches for request in batch.requests)
         items = sum(batch.items for batch in batches)
-        return Batch(first.signal, first.codec, requests=requests, items=items, context=first.context)
+        return Batch(first.signal, first.codec, parts=batches, items=items, context=first.context)

@@ -1,10 +1,10 @@
-"""Rows of ClickHouse inserts straight from OTLP bytes, by the compiled codec; elsewhere from the Arrow face."""
+"""Rows of ClickHouse inserts by the compiled codec, from OTLP bytes or changed columns; elsewhere from the Arrow face."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from collector.api import Batch, Signal
 from collector.wire.clickhouse import Part, parts
 from collector.wire.codec import WireCodec
 from collector.wire.types import Limits
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 COMPRESSIONS = frozenset({"none", "lz4", "zstd"})
 """What the compiled codec can compress with, by the names of Content-Encoding."""
@@ -28,16 +31,20 @@ class CompiledRows(Protocol):
 
 
 class CompiledRowsType(Protocol):
-    """The class of `CompiledRows`. Called without the GIL; raises `Rejected` for requests that `scan` refuses."""
+    """The class of `CompiledRows`. Called without the GIL.
+
+    Columns give the rows that they would give if they were encoded first: without spans whose ids are invalid, without
+    repeated keys. Raises `Rejected` for what `scan` refuses, ValueError for columns that cannot be encoded.
+    """
 
     def __call__(
-        self, signal: Signal, requests: Sequence[bytes], limits: Limits, received_at: int, /
+        self, signal: Signal, sources: Sequence[bytes | pa.RecordBatch], limits: Limits, received_at: int, /
     ) -> CompiledRows: ...
 
 
 @dataclass(frozen=True, slots=True)
 class WirePart:
-    """Rows of one insert, as `collector.wire.clickhouse.Part`, whose columns were never made."""
+    """Rows of one insert, as `collector.wire.clickhouse.Part`, whose columns nobody needs."""
 
     kind: str
     name: str
@@ -79,7 +86,7 @@ def inserts(batch: Batch) -> Iterator[AnyPart]:
     if compiled is None or not isinstance(codec, WireCodec):
         yield from parts(batch.signal, batch.columns, received_at)
         return
-    rows = cast("CompiledRowsType", compiled)(batch.signal, batch.requests, codec.limits, received_at)
+    rows = cast("CompiledRowsType", compiled)(batch.signal, batch.sources, codec.limits, received_at)
     for number, (kind, day, count) in enumerate(rows.parts()):
         yield WirePart(kind, f"{kind}:{np.datetime64(day, 'D')}", count, batch, rows, number)
 

@@ -50,6 +50,8 @@ pub struct Context<'a> {
     /// Counts over all requests.
     pub counts: Counts,
     items_of_request: usize,
+    /// Whether lists of attributes in columns are left as they are where a key comes again.
+    pub keeps_duplicates: bool,
     /// Memory for what is not in the requests: repaired strings and nested values.
     pub arena: &'a Bump,
 }
@@ -58,7 +60,13 @@ impl<'a> Context<'a> {
     /// A context that keeps what is not in the requests in `arena`.
     #[must_use]
     pub fn new(limits: Limits, arena: &'a Bump) -> Self {
-        Self { limits, counts: Counts::default(), items_of_request: 0, arena }
+        Self { limits, counts: Counts::default(), items_of_request: 0, keeps_duplicates: false, arena }
+    }
+
+    /// A context for columns that are written again as they are.
+    #[must_use]
+    pub fn as_is(arena: &'a Bump) -> Self {
+        Self { keeps_duplicates: true, ..Self::new(Limits::NONE, arena) }
     }
 
     /// Begins another request.

@@ -9,6 +9,7 @@ pub mod decode;
 pub mod descriptor;
 pub mod encode;
 pub mod envelope;
+pub mod face;
 pub mod fault;
 pub mod http2;
 pub mod json;

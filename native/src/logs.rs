@@ -44,10 +44,15 @@ mod tags {
 }
 
 impl<'a> Log<'a> {
-    fn read(&mut self, cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<()> {
+    /// Makes it the empty log record, keeping its memory.
+    pub(crate) fn clear(&mut self) {
         let mut attributes = std::mem::take(&mut self.attributes);
         attributes.clear();
         *self = Self { attributes, ..Self::default() };
+    }
+
+    fn read(&mut self, cx: &mut Context<'a>, mut reader: Reader<'a>) -> Result<()> {
+        self.clear();
         let (mut body, mut at) = (Partial::default(), reader.rest());
         while let Some(tag) = reader.tag()? {
             match tag {
@@ -86,7 +91,8 @@ impl Logs for Discard {
 
 /// Reads log requests into `sink`.
 pub struct LogItems<'a, S> {
-    log: Log<'a>,
+    /// The one that is being read.
+    pub(crate) log: Log<'a>,
     /// Where log records go.
     pub sink: S,
 }
@@ -95,6 +101,15 @@ impl<S> LogItems<'_, S> {
     /// A reader into `sink`.
     pub fn new(sink: S) -> Self {
         Self { log: Log::default(), sink }
+    }
+}
+
+impl<S: Logs> LogItems<'_, S> {
+    /// Hands on the log record that was read.
+    #[inline]
+    pub(crate) fn hand_on(&mut self, cx: &mut Context<'_>) {
+        cx.counts.items += 1;
+        self.sink.log(&self.log);
     }
 }
 
@@ -109,8 +124,7 @@ impl<'a, S: Logs> Items<'a> for LogItems<'a, S> {
     fn item(&mut self, cx: &mut Context<'a>, reader: Reader<'a>) -> Result<()> {
         cx.take(1, reader.rest())?;
         self.log.read(cx, reader)?;
-        cx.counts.items += 1;
-        self.sink.log(&self.log);
+        self.hand_on(cx);
         Ok(())
     }
 }

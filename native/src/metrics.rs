@@ -126,7 +126,8 @@ impl Metrics for Discard {
 
 /// Reads metric requests into `sink`.
 pub struct MetricItems<'a, S> {
-    point: Point<'a>,
+    /// The one that is being read.
+    pub(crate) point: Point<'a>,
     /// Where data points go.
     pub sink: S,
 }

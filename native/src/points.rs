@@ -111,7 +111,7 @@ const SUM: u32 = tag(5, FIXED64);
 
 impl<'a> Point<'a> {
     /// Makes it the empty point of `kind`, keeping the memory of attributes.
-    fn clear(&mut self, kind: Kind) {
+    pub(crate) fn clear(&mut self, kind: Kind) {
         let (mut attributes, mut filtered) = (std::mem::take(&mut self.attributes), std::mem::take(&mut self.filtered));
         attributes.clear();
         filtered.clear();

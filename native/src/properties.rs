@@ -1,6 +1,6 @@
 //! What holds for any bytes at all: checked by the fuzz targets, and on their corpus by the tests.
 
-use crate::clickhouse::batch::Batch;
+use crate::clickhouse::batch::{Batch, Source};
 use crate::context::Limits;
 use crate::decode::{Signal, decode, scan};
 use crate::encode::encode;
@@ -8,6 +8,18 @@ use crate::json::{to_json, to_proto};
 
 /// Every signal.
 pub const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
+
+/// Every column that a table may have.
+const COLUMNS: &str = "
+    ServiceName ResourceSchemaUrl ResourceAttributes ScopeName ScopeVersion ScopeSchemaUrl ScopeAttributes
+    ScopeDroppedAttrCount Timestamp TraceId SpanId
+    ParentSpanId TraceState SpanName SpanKind SpanAttributes Duration StatusCode StatusMessage Events.Timestamp
+    Events.Name Events.Attributes Links.TraceId Links.SpanId Links.TraceState Links.Attributes
+    TraceFlags SeverityText SeverityNumber Body LogAttributes EventName
+    MetricName MetricDescription MetricUnit AggregationTemporality IsMonotonic Attributes StartTimeUnix TimeUnix Flags
+    Value Count Sum Min Max Scale ZeroCount PositiveOffset NegativeOffset BucketCounts PositiveBucketCounts
+    NegativeBucketCounts ExplicitBounds ValueAtQuantiles.Quantile ValueAtQuantiles.Value
+    Exemplars.FilteredAttributes Exemplars.TimeUnix Exemplars.Value Exemplars.SpanId Exemplars.TraceId";
 
 /// A request is refused by all doors or by none, and what is read of it stays the same when it is written and read.
 ///
@@ -35,21 +47,23 @@ pub fn protobuf(signal: Signal, request: &[u8]) {
     assert_eq!(written, encode(signal, &third).expect("as before"), "JSON does not keep everything");
 }
 
-/// A request that is accepted becomes blocks for ClickHouse that hold every one of its items.
+/// A request that is accepted becomes blocks for ClickHouse that hold every one of its items, and so do its columns.
 ///
 /// # Panics
 /// If that does not hold.
 pub fn clickhouse(signal: Signal, request: &[u8]) {
-    const COLUMNS: [&str; 6] =
-        ["Timestamp", "TimeUnix", "SpanAttributes", "ResourceAttributes", "Events.Attributes", "Exemplars.TimeUnix"];
-    let Ok(counts) = scan(signal, request, Limits::default()) else { return };
-    let rows = Batch::read(signal, &[request, request], Limits::default(), 1).expect("a request that is accepted");
+    let Ok((columns, counts)) = decode(signal, &[request], Limits::default()) else { return };
+    let read = |source| Batch::read(signal, &[source, source], Limits::default(), 1).expect("what is accepted");
+    let rows = read(Source::Request(request));
     let parts = rows.parts();
     assert_eq!(parts.iter().map(|(_, _, rows)| rows).sum::<usize>(), 2 * counts.items);
-    let layout = COLUMNS.map(|name| (name.to_owned(), "DateTime".to_owned())).to_vec();
+    let same = read(Source::Columns(&columns));
+    assert_eq!(parts, same.parts());
+    let layout = COLUMNS.split_whitespace().map(|name| (name.to_owned(), "DateTime".to_owned())).collect();
     for part in 0..parts.len() {
         let block = rows.block(part, &layout).expect("a part that was told");
         assert_eq!(usize::from(block.bytes[0]), block.columns.len());
+        assert!(block.bytes == same.block(part, &layout).expect("the same part").bytes, "columns give other rows");
     }
     assert!(rows.block(parts.len(), &layout).is_none());
 }

@@ -1,9 +1,10 @@
 //! The seam to Python: arguments in, `Scan` and `Rejected` out, everything else without the GIL.
 
 use arrow_array::RecordBatch;
-use arrow_array::ffi::FFI_ArrowArray;
+use arrow_array::ffi::{FFI_ArrowArray, from_ffi_and_data_type};
 use arrow_array::{Array as _, StructArray};
 use arrow_pyarrow::{FromPyArrowUnchecked as _, ToPyArrow as _};
+use arrow_schema::DataType;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -12,8 +13,10 @@ use pyo3::types::{PyBytes, PyDict, PyType};
 use crate::context::{Counts, Limits};
 use crate::decode::{self as reading, Refused, Signal};
 use crate::encode as writing;
+use crate::face::Unfit;
 use crate::fault::Fault;
 use crate::json;
+use crate::schema;
 
 /// A record batch is about a hundred arrays of several allocations each, made on one thread and freed on any other.
 #[global_allocator]
@@ -54,8 +57,39 @@ fn rejected(py: Python<'_>, fault: &Fault, bytes: &[u8]) -> PyErr {
     raised.map_or_else(|error| error, PyErr::from_value)
 }
 
-pub(crate) fn refusal(py: Python<'_>, requests: &[&[u8]], (index, fault): &Refused) -> PyErr {
+fn refusal(py: Python<'_>, requests: &[&[u8]], (index, fault): &Refused) -> PyErr {
     rejected(py, fault, requests.get(*index).copied().unwrap_or_default())
+}
+
+/// `source` is empty where the fault is in columns.
+pub(crate) fn unfit(py: Python<'_>, error: &Unfit, source: &[u8]) -> PyErr {
+    match error {
+        Unfit::Invalid(reason) => PyValueError::new_err(reason.clone()),
+        Unfit::Refused(fault) => rejected(py, fault, source),
+    }
+}
+
+/// The columns of a `pyarrow.RecordBatch`. As `to_pyarrow`, without reading the schema where it is that of the signal.
+pub(crate) fn record_batch(signal: Signal, columns: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
+    static RECORD_BATCH: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let py = columns.py();
+    let plain = columns.get_type().is(RECORD_BATCH.import(py, "pyarrow", "RecordBatch")?);
+    let known = plain && columns.getattr("schema")?.call_method1("equals", (schema_of(py, signal)?,))?.is_truthy()?;
+    let batch = if known {
+        let mut array = FFI_ArrowArray::empty();
+        columns.call_method1("_export_to_c", (&raw mut array as usize,))?;
+        let kind = DataType::Struct(schema::of(signal).fields().clone());
+        // SAFETY: As below; pyarrow has just said that these are the types.
+        let imported = unsafe { from_ffi_and_data_type(array, kind) };
+        let columns = imported.map(|data| StructArray::from(data).into_parts().1);
+        columns.and_then(|columns| RecordBatch::try_new(schema::of(signal).clone(), columns)).map_err(|e| e.to_string())
+    } else {
+        // SAFETY: The buffers of a pyarrow object are there as its schema and its lengths say; more cannot be known of
+        // any C array. `face` takes the contents for what they are: it reads offsets, keys and text only after
+        // checking them.
+        unsafe { RecordBatch::from_pyarrow_bound_unchecked(columns) }.map_err(|e| e.to_string())
+    };
+    batch.map_err(|error| PyValueError::new_err(format!("the columns are no record batch: {error}")))
 }
 
 fn scanned<'py>(py: Python<'py>, counts: Counts) -> PyResult<Bound<'py, PyAny>> {
@@ -64,17 +98,22 @@ fn scanned<'py>(py: Python<'py>, counts: Counts) -> PyResult<Bound<'py, PyAny>> 
     SCAN.import(py, "collector.wire.types", "Scan")?.call1((items, rejected, message, replaced, duplicates))
 }
 
+/// The schema of a signal as a `pyarrow.Schema`.
+fn schema_of(py: Python<'_>, signal: Signal) -> PyResult<&Bound<'_, PyAny>> {
+    static SCHEMAS: [PyOnceLock<Py<PyAny>>; 3] = [const { PyOnceLock::new() }; 3];
+    let schema = SCHEMAS[signal as usize]
+        .get_or_try_init(py, || Ok::<_, PyErr>(schema::of(signal).as_ref().to_pyarrow(py)?.unbind()))?;
+    Ok(schema.bind(py))
+}
+
 /// Hands the columns over by the C data interface. Their schema is the same every time and is handed over once.
 fn to_pyarrow(py: Python<'_>, signal: Signal, batch: RecordBatch) -> PyResult<Bound<'_, PyAny>> {
     static IMPORT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    static SCHEMAS: [PyOnceLock<Py<PyAny>>; 3] = [const { PyOnceLock::new() }; 3];
     let import = IMPORT.get_or_try_init(py, || {
         Ok::<_, PyErr>(py.import("pyarrow")?.getattr("RecordBatch")?.getattr("_import_from_c")?.unbind())
     })?;
-    let schema = SCHEMAS[signal as usize]
-        .get_or_try_init(py, || Ok::<_, PyErr>(batch.schema_ref().as_ref().to_pyarrow(py)?.unbind()))?;
     let array = FFI_ArrowArray::new(&StructArray::from(batch).into_data());
-    import.bind(py).call1((&raw const array as usize, schema))
+    import.bind(py).call1((&raw const array as usize, schema_of(py, signal)?))
 }
 
 #[pyfunction]
@@ -104,12 +143,9 @@ fn decode<'py>(
 
 #[pyfunction]
 fn encode<'py>(py: Python<'py>, signal: Signal, columns: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-    // SAFETY: The buffers of a pyarrow object are there as its schema and its lengths say; more cannot be known of any
-    // C array. `writing` takes the contents for what they are: it reads offsets, keys and text only after checking them.
-    let batch = unsafe { RecordBatch::from_pyarrow_bound_unchecked(columns) };
-    let batch = batch.map_err(|error| PyValueError::new_err(format!("the columns are no record batch: {error}")))?;
+    let batch = record_batch(signal, columns)?;
     let request = py.detach(|| writing::encode(signal, &batch));
-    Ok(PyBytes::new(py, &request.map_err(|invalid| PyValueError::new_err(invalid.0))?))
+    Ok(PyBytes::new(py, &request.map_err(|error| unfit(py, &error, &[]))?))
 }
 
 #[pyfunction]

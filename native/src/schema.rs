@@ -4,6 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 
+use crate::decode::Signal;
+
 fn field(name: &str, kind: DataType) -> Field {
     Field::new(name, kind, false)
 }
@@ -198,3 +200,13 @@ pub static METRICS: LazyLock<SchemaRef> = LazyLock::new(|| {
         field("exemplars", list(structure(&EXEMPLAR))),
     ])
 });
+
+/// The schema of a signal.
+#[must_use]
+pub fn of(signal: Signal) -> &'static SchemaRef {
+    match signal {
+        Signal::Traces => &SPANS,
+        Signal::Metrics => &METRICS,
+        Signal::Logs => &LOGS,
+    }
+}

@@ -79,7 +79,7 @@ mod tags {
 
 impl<'a> Span<'a> {
     /// Makes it the empty span, keeping its memory.
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         let (mut attributes, mut nested) = (std::mem::take(&mut self.attributes), std::mem::take(&mut self.nested));
         let (mut events, mut links) = (std::mem::take(&mut self.events), std::mem::take(&mut self.links));
         attributes.clear();
@@ -213,7 +213,8 @@ impl Spans for Discard {
 
 /// Reads trace requests into `sink`.
 pub struct SpanItems<'a, S> {
-    span: Span<'a>,
+    /// The one that is being read.
+    pub(crate) span: Span<'a>,
     /// Where spans go.
     pub sink: S,
 }
@@ -222,6 +223,19 @@ impl<S> SpanItems<'_, S> {
     /// A reader into `sink`.
     pub fn new(sink: S) -> Self {
         Self { span: Span::default(), sink }
+    }
+}
+
+impl<S: Spans> SpanItems<'_, S> {
+    /// Hands on the span that was read, unless it is refused.
+    #[inline]
+    pub(crate) fn hand_on(&mut self, cx: &mut Context<'_>) {
+        if let Some((name, size, id)) = self.span.refusal() {
+            refuse(cx, name, size, id);
+        } else {
+            cx.counts.items += 1;
+            self.sink.span(&self.span);
+        }
     }
 }
 
@@ -236,12 +250,7 @@ impl<'a, S: Spans> Items<'a> for SpanItems<'a, S> {
     fn item(&mut self, cx: &mut Context<'a>, reader: Reader<'a>) -> Result<()> {
         cx.take(1, reader.rest())?;
         self.span.read(cx, reader)?;
-        if let Some((name, size, id)) = self.span.refusal() {
-            refuse(cx, name, size, id);
-        } else {
-            cx.counts.items += 1;
-            self.sink.span(&self.span);
-        }
+        self.hand_on(cx);
         Ok(())
     }
 }

@@ -62,6 +62,12 @@ pub fn value_of<'a>(cx: &mut Context<'a>, reader: Reader<'a>) -> Result<Any<'a>>
     value.finish(cx, reader.rest()).map(Option::unwrap_or_default)
 }
 
+/// The value without duplicate keys, where it is not too deep. Faults are told to be at `at`.
+pub fn bounded<'a>(cx: &mut Context<'a>, mut value: Any<'a>, at: &[u8]) -> Result<Any<'a>> {
+    settle(cx, &mut value, 1, at)?;
+    Ok(value)
+}
+
 /// An `AnyValue` that is being read. Its message, and the lists in it, may come in parts, which protobuf merges.
 #[derive(Default)]
 pub struct Partial<'a> {
@@ -203,11 +209,11 @@ pub fn push_attribute<'a>(
         return Err(Fault::at(reader.rest(), reason)).within(name);
     }
     if let Some((key, value)) = plain_pair(reader.rest()) {
-        let value = match value {
-            Plain::Text(text) => Any::Text(cx.text(text)),
-            Plain::Int(value) => Any::Int(value),
-        };
-        list.push(Attribute { key: cx.text(key), value: Some(value) });
+        let key = cx.text(key);
+        match value {
+            Plain::Text(text) => list.push(Attribute { key, value: Some(Any::Text(cx.text(text))) }),
+            Plain::Int(value) => list.push(Attribute { key, value: Some(Any::Int(value)) }),
+        }
         return Ok(());
     }
     list.push(any_pair(cx, reader).within_item(name, index)?);

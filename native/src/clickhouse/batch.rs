@@ -1,5 +1,6 @@
 //! The rows of a batch of any signal, ready to be written.
 
+use arrow_array::RecordBatch;
 use bumpalo::Bump;
 
 use super::logs::LogPart;
@@ -8,13 +9,24 @@ use super::rows::Rows;
 use super::spans::SpanPart;
 use super::table::{Block, Layout, Part};
 use crate::context::{Context, Limits};
-use crate::decode::{Refused, Signal};
-use crate::envelope::{Items, request};
+use crate::decode::Signal;
+use crate::envelope::request;
+use crate::face::{self, Unfit};
 use crate::logs::LogItems;
 use crate::metrics::MetricItems;
 use crate::traces::SpanItems;
 
-type Result<T> = std::result::Result<T, Refused>;
+/// What rows are made of.
+#[derive(Clone, Copy)]
+pub enum Source<'a> {
+    /// A request that `scan` accepts.
+    Request(&'a [u8]),
+    /// Columns that somebody changed. They give the rows that the request would give which they can be written as.
+    Columns(&'a RecordBatch),
+}
+
+/// Result of reading sources; with an error comes the number of the source.
+type Result<T> = std::result::Result<T, (usize, Unfit)>;
 
 /// Rows by table and day.
 pub enum Batch {
@@ -30,30 +42,30 @@ pub enum Batch {
 pub type Told = (&'static str, u64, usize);
 
 impl Batch {
-    /// Reads requests that `scan` accepts. Rows without a time get `received_at`, in nanoseconds since the epoch.
+    /// Reads sources, in order. Rows without a time get `received_at`, in nanoseconds since the epoch.
     ///
     /// # Errors
-    /// If a request is not what it should be, or breaks a limit.
-    pub fn read(signal: Signal, requests: &[&[u8]], limits: Limits, received_at: u64) -> Result<Self> {
+    /// If a source is not what it should be, or breaks a limit.
+    pub fn read(signal: Signal, sources: &[Source<'_>], limits: Limits, received_at: u64) -> Result<Self> {
         match signal {
             Signal::Traces => twice(Rows::new(received_at), |rows| {
                 let arena = Bump::new();
                 let mut items = SpanItems::new(rows);
-                read(&mut Context::new(limits, &arena), requests, &mut items)?;
+                read(signal, &mut Context::new(limits, &arena), sources, &mut items)?;
                 Ok(items.sink)
             })
             .map(Self::Traces),
             Signal::Logs => twice(Rows::new(received_at), |rows| {
                 let arena = Bump::new();
                 let mut items = LogItems::new(rows);
-                read(&mut Context::new(limits, &arena), requests, &mut items)?;
+                read(signal, &mut Context::new(limits, &arena), sources, &mut items)?;
                 Ok(items.sink)
             })
             .map(Self::Logs),
             Signal::Metrics => twice(Rows::new(received_at), |rows| {
                 let arena = Bump::new();
                 let mut items = MetricItems::new(rows);
-                read(&mut Context::new(limits, &arena), requests, &mut items)?;
+                read(signal, &mut Context::new(limits, &arena), sources, &mut items)?;
                 Ok(items.sink)
             })
             .map(Self::Metrics),
@@ -93,8 +105,19 @@ fn block<P: Part + Default, const TABLES: usize>(
     rows.parts().nth(part).map(|(_, _, part)| rows.block(part, layout))
 }
 
-fn read<'a, I: Items<'a>>(cx: &mut Context<'a>, requests: &[&'a [u8]], items: &mut I) -> Result<()> {
-    requests.iter().enumerate().try_for_each(|(index, bytes)| request(cx, bytes, items).map_err(|fault| (index, fault)))
+fn read<'a, I: face::Rows<'a>>(
+    signal: Signal,
+    cx: &mut Context<'a>,
+    sources: &[Source<'a>],
+    items: &mut I,
+) -> Result<()> {
+    sources.iter().enumerate().try_for_each(|(index, source)| {
+        let read = match *source {
+            Source::Request(bytes) => request(cx, bytes, items).map_err(Unfit::from),
+            Source::Columns(batch) => face::columns(signal, batch).and_then(|columns| face::rows(cx, &columns, items)),
+        };
+        read.map_err(|unfit| (index, unfit))
+    })
 }
 
 /// Reads once where there is one day, and again where there turn out to be more.

@@ -1,4 +1,4 @@
-//! Telemetry as the bodies of ClickHouse inserts, in Native format, straight from the wire.
+//! Telemetry as the bodies of ClickHouse inserts, in Native format, straight from the wire or from columns.
 //!
 //! What `collector/wire/clickhouse.py` does with Arrow columns is the reference: both store the same rows.
 

@@ -1,20 +1,20 @@
 //! Whether columns are those of a signal.
 
+use std::sync::Arc;
+
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Fields};
 
-use super::{Invalid, Result};
+use super::{Result, Unfit};
 use crate::decode::Signal;
-use crate::schema::{LOGS, METRICS, SPANS};
+use crate::schema;
 
 /// Refuses columns that have not exactly the fields of the signal.
 pub fn check(signal: Signal, batch: &RecordBatch) -> Result<()> {
-    let expected = match signal {
-        Signal::Traces => &SPANS,
-        Signal::Metrics => &METRICS,
-        Signal::Logs => &LOGS,
-    };
-    let schema = batch.schema_ref();
+    let (expected, schema) = (schema::of(signal), batch.schema_ref());
+    if Arc::ptr_eq(expected, schema) {
+        return Ok(());
+    }
     let (mut left, mut right) = (expected.fields().iter(), schema.fields().iter());
     loop {
         match (left.next(), right.next()) {
@@ -23,9 +23,9 @@ pub fn check(signal: Signal, batch: &RecordBatch) -> Result<()> {
             (expected, got) => {
                 let [expected, got] =
                     [expected, got].map(|field| field.map_or("nothing".to_owned(), |f| f.to_string()));
-                return Err(Invalid(format!(
+                return Unfit::invalid(format!(
                     "columns of {signal:?} must have the field {expected} where they have {got}"
-                )));
+                ));
             }
         }
     }

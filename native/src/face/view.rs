@@ -11,23 +11,27 @@ use arrow_array::{
 use arrow_buffer::{ArrowNativeType, NullBuffer};
 use arrow_schema::Fields;
 
-use super::{Invalid, Result};
+use super::{Result, Unfit};
 
 /// Columns of one length, by name. The schema was compared before, so names and types are known to be there.
 pub struct Columns<'a> {
     fields: &'a Fields,
     arrays: &'a [ArrayRef],
-    /// How long the columns are.
-    pub rows: usize,
+    /// The rows that are read: not all of them where lists were sliced.
+    pub rows: Range<usize>,
 }
 
 impl<'a> Columns<'a> {
     pub fn of_batch(batch: &'a RecordBatch) -> Self {
-        Self { fields: batch.schema_ref().fields(), arrays: batch.columns(), rows: batch.num_rows() }
+        Self { fields: batch.schema_ref().fields(), arrays: batch.columns(), rows: 0..batch.num_rows() }
     }
 
     pub fn of_struct(array: &'a StructArray) -> Self {
-        Self { fields: array.fields(), arrays: array.columns(), rows: array.len() }
+        Self::of_items(array, 0..array.len())
+    }
+
+    fn of_items(array: &'a StructArray, rows: Range<usize>) -> Self {
+        Self { fields: array.fields(), arrays: array.columns(), rows }
     }
 
     fn array(&self, name: &str) -> &'a dyn Array {
@@ -71,33 +75,41 @@ impl<'a> Columns<'a> {
     pub fn texts(&self, name: &str) -> Result<Texts<'a>> {
         let array = self.array(name).as_string::<i32>();
         let (offsets, values) = (array.value_offsets(), array.value_data());
-        let range = checked(offsets, values.len())?;
-        if str::from_utf8(&values[range]).is_err() {
-            return Err(Invalid(format!("the columns hold text that is not UTF-8 in {name}")));
+        let read = within(offsets, &self.rows);
+        let range = checked(read, values.len())?;
+        let first = range.start;
+        match str::from_utf8(&values[range]) {
+            Ok(text) if text.is_ascii() || at_boundaries(text, read, first) => Ok(Texts { offsets, first, text }),
+            _ => Unfit::invalid(format!("the columns hold text that is not UTF-8 in {name}")),
         }
-        Ok(Texts { offsets, values })
     }
 
     pub fn blobs(&self, name: &str) -> Result<Blobs<'a>> {
-        Blobs::new(self.array(name))
+        Blobs::new(self.array(name), self.rows.clone())
     }
 
     pub fn ids(&self, name: &str) -> Ids<'a> {
         Ids(self.array(name).as_fixed_size_binary())
     }
 
-    pub fn list(&self, name: &str) -> &'a ListArray {
-        self.array(name).as_list()
+    pub fn list(&self, name: &str) -> List<'a> {
+        List { array: self.array(name).as_list(), rows: self.rows.clone() }
     }
 
     pub fn dictionary(&self, name: &str) -> Result<Dictionary<'a>> {
         let array = self.array(name).as_dictionary::<Int32Type>();
         let (keys, values) = (array.keys().values(), array.values().as_struct());
         if keys.iter().any(|key| usize::try_from(*key).map_or(true, |key| key >= values.len())) {
-            return Err(Invalid(format!("the columns number an envelope in {name} that is not there")));
+            return Unfit::invalid(format!("the columns number an envelope in {name} that is not there"));
         }
         Ok(Dictionary { keys, values })
     }
+}
+
+/// A column of lists, and the rows of it that are read.
+pub struct List<'a> {
+    array: &'a ListArray,
+    rows: Range<usize>,
 }
 
 /// The envelope of each row; every key is the index of a value.
@@ -106,11 +118,16 @@ pub struct Dictionary<'a> {
     pub values: &'a StructArray,
 }
 
+/// The offsets of `rows`.
+fn within<'a>(offsets: &'a [i32], rows: &Range<usize>) -> &'a [i32] {
+    offsets.get(rows.start..=rows.end).unwrap_or_default()
+}
+
 /// The range of values that `offsets` cut up, where they ascend and end within `length`.
 fn checked(offsets: &[i32], length: usize) -> Result<Range<usize>> {
     let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { return Ok(0..0) };
     if *first < 0 || *last as usize > length || !offsets.is_sorted() {
-        return Err(Invalid("the columns have offsets that do not ascend".to_owned()));
+        return Unfit::invalid("the columns have offsets that do not ascend");
     }
     Ok(*first as usize..*last as usize)
 }
@@ -120,16 +137,32 @@ fn cut(offsets: &[i32], row: usize) -> Range<usize> {
     offsets[row] as usize..offsets[row + 1] as usize
 }
 
-/// Strings, as bytes that are UTF-8 where all of them are.
+/// Whether every value begins and ends between two characters.
+fn at_boundaries(text: &str, offsets: &[i32], first: usize) -> bool {
+    offsets.iter().all(|offset| text.is_char_boundary(*offset as usize - first))
+}
+
+/// Strings.
 pub struct Texts<'a> {
     offsets: &'a [i32],
-    values: &'a [u8],
+    /// Where `text` begins.
+    first: usize,
+    text: &'a str,
 }
 
 impl<'a> Texts<'a> {
     #[inline]
-    pub fn at(&self, row: usize) -> &'a [u8] {
-        &self.values[cut(self.offsets, row)]
+    pub fn at(&self, row: usize) -> &'a str {
+        let range = cut(self.offsets, row);
+        &self.text[range.start - self.first..range.end - self.first]
+    }
+
+    /// The values of rows that stand together.
+    #[inline]
+    pub fn each(&self, rows: Range<usize>) -> impl Iterator<Item = &'a str> + use<'a> {
+        let (text, first) = (self.text, self.first);
+        let offsets = self.offsets.get(rows.start..=rows.end).unwrap_or_default();
+        offsets.windows(2).map(move |ends| &text[ends[0] as usize - first..ends[1] as usize - first])
     }
 }
 
@@ -141,10 +174,11 @@ pub struct Blobs<'a> {
 }
 
 impl<'a> Blobs<'a> {
-    pub fn new(array: &'a dyn Array) -> Result<Self> {
+    /// Looks at `rows` of the array.
+    pub fn new(array: &'a dyn Array, rows: Range<usize>) -> Result<Self> {
         let array = array.as_binary::<i32>();
         let (offsets, values) = (array.value_offsets(), array.value_data());
-        checked(offsets, values.len())?;
+        checked(within(offsets, &rows), values.len())?;
         Ok(Self { offsets, values, nulls: array.nulls() })
     }
 
@@ -191,9 +225,11 @@ pub struct Lists<'a, T> {
 }
 
 impl<'a, T> Lists<'a, T> {
-    pub fn new(array: &'a ListArray, items: impl FnOnce(&'a dyn Array) -> Result<T>) -> Result<Self> {
-        checked(array.value_offsets(), array.values().len())?;
-        Ok(Self { offsets: array.value_offsets(), items: items(array.values())? })
+    /// `items` looks at the items in a range.
+    pub fn new(list: List<'a>, items: impl FnOnce(&'a dyn Array, Range<usize>) -> Result<T>) -> Result<Self> {
+        let offsets = list.array.value_offsets();
+        let range = checked(within(offsets, &list.rows), list.array.values().len())?;
+        Ok(Self { offsets, items: items(list.array.values(), range)? })
     }
 
     /// Where the items of a row's list stand.
@@ -205,8 +241,8 @@ impl<'a, T> Lists<'a, T> {
 
 impl<'a, T: ArrowNativeType> Lists<'a, &'a [T]> {
     /// Lists of numbers.
-    pub fn of_numbers<P: ArrowPrimitiveType<Native = T>>(array: &'a ListArray) -> Result<Self> {
-        Self::new(array, |items| Ok(items.as_primitive::<P>().values().as_ref()))
+    pub fn of_numbers<P: ArrowPrimitiveType<Native = T>>(list: List<'a>) -> Result<Self> {
+        Self::new(list, |items, _| Ok(items.as_primitive::<P>().values().as_ref()))
     }
 
     /// The numbers of a row.
@@ -217,6 +253,6 @@ impl<'a, T: ArrowNativeType> Lists<'a, &'a [T]> {
 }
 
 /// Lists of structs: `build` reads the columns of the structs.
-pub fn structs<'a, T>(array: &'a ListArray, build: impl FnOnce(&Columns<'a>) -> Result<T>) -> Result<Lists<'a, T>> {
-    Lists::new(array, |items| build(&Columns::of_struct(items.as_struct())))
+pub fn structs<'a, T>(list: List<'a>, build: impl FnOnce(&Columns<'a>) -> Result<T>) -> Result<Lists<'a, T>> {
+    Lists::new(list, |items, rows| build(&Columns::of_items(items.as_struct(), rows)))
 }
