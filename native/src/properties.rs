@@ -1,9 +1,16 @@
 //! What holds for any bytes at all: checked by the fuzz targets, and on their corpus by the tests.
 
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use h2::Reason;
+use http::HeaderMap;
+
 use crate::clickhouse::batch::{Batch, Source};
 use crate::context::Limits;
 use crate::decode::{Signal, decode, scan};
 use crate::encode::encode;
+use crate::http2::connection::{Bounds, Connection, Event};
 use crate::json::{to_json, to_proto};
 
 /// Every signal.
@@ -81,12 +88,49 @@ pub fn json(document: &[u8]) {
     }
 }
 
+/// Whatever a gRPC client sends, in pieces of any size, calls are opened before anything else is told of them, no
+/// message is larger than allowed, and nothing is told of a connection that is over. The first byte is the size of the
+/// pieces, what follows is what comes after a greeting.
+///
+/// # Panics
+/// If that does not hold.
+pub fn grpc(bytes: &[u8]) {
+    const LIMIT: usize = 1000;
+    let Some((&size, frames)) = bytes.split_first() else { return };
+    let mut connection = Connection::new(Bounds { message: LIMIT, streams: 10 });
+    let mut opened = HashSet::new();
+    let greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    for piece in std::iter::once(&greeting[..]).chain(frames.chunks(usize::from(size).max(1))) {
+        let over = connection.is_closed();
+        for event in connection.receive(Bytes::copy_from_slice(piece)) {
+            assert!(!over, "something is told of a connection that is over");
+            match event {
+                Event::Opened(stream, _) => assert!(opened.insert(stream), "a call is opened twice"),
+                Event::Message(stream, message) => {
+                    assert!(opened.contains(&stream), "a message of no call");
+                    assert!(message.pieces.iter().map(Bytes::len).sum::<usize>() <= LIMIT);
+                    connection.reply(stream, &message.pieces.concat(), false);
+                }
+                Event::TooLarge(stream, size) => {
+                    assert!(size > LIMIT);
+                    connection.finish(stream, HeaderMap::new());
+                }
+                Event::Ended(stream, torn) if torn => connection.reset(stream, Reason::CANCEL),
+                Event::Ended(stream, _) => connection.reply(stream, b"", true),
+                Event::Part(stream, _) | Event::Gone(stream) => assert!(opened.contains(&stream)),
+                Event::Pings(_) => {}
+            }
+        }
+        connection.flush();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{clickhouse, json, protobuf};
+    use super::{clickhouse, grpc, json, protobuf};
     use crate::decode::Signal;
 
     /// Hands every file of a fuzz target's corpus to `check`, whole, cut short and with one byte changed.
@@ -121,6 +165,11 @@ mod tests {
             protobuf(Signal::Logs, bytes);
             clickhouse(Signal::Logs, bytes);
         });
+    }
+
+    #[test]
+    fn connections_of_the_corpus_keep_the_properties() {
+        on_corpus("grpc", grpc);
     }
 
     #[test]
