@@ -18,8 +18,15 @@ from collector.receivers.refusal import Code, Refusal, Refused, refusal_of
 MESSAGES_WAITING: Final = 64
 """Messages of a client that wait for a streaming method; a client that sends more of them is refused."""
 
+STREAMED_LIMIT: Final = 16 * 1024
+"""Bytes of a message of a streaming method, before and after decompression: it asks something and brings no data."""
+
 _ONE = "a call of this method has one message, and another one came"
 _TORN = "the call ended before its message was whole"
+
+
+def _uncounted(size: int) -> None:
+    """Count nothing."""
 
 
 class Answering(Protocol):
@@ -53,7 +60,7 @@ class Opening:
 class Call(ABC):
     """One call, from its headers on. `began` and `heard` are when it opened and when it last sent something."""
 
-    __slots__ = ("_connection", "_task", "began", "deadline", "heard", "lease", "opening", "stream")
+    __slots__ = ("_connection", "_parts", "_task", "began", "deadline", "heard", "lease", "opening", "stream")
 
     def __init__(self, opening: Opening, now: float) -> None:
         self.opening = opening
@@ -62,6 +69,7 @@ class Call(ABC):
         self.began = self.heard = now
         self.deadline: asyncio.TimerHandle | None = None
         self._connection = opening.connection
+        self._parts = 0
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -73,6 +81,7 @@ class Call(ABC):
         """Hold bytes of a message that is not whole. Raises `Overloaded`."""
         self.heard = now
         self.lease.take(size)
+        self._parts += size
 
     def too_large(self, size: int) -> None:
         """Raise what a message over the limit is refused with."""
@@ -120,17 +129,12 @@ class Call(ABC):
 class UnaryCall(Call):
     """A call of one message, which is answered once its client has sent all."""
 
-    __slots__ = ("_incoming", "_method", "_parts")
+    __slots__ = ("_incoming", "_method")
 
     def __init__(self, opening: Opening, now: float, method: Unary) -> None:
         super().__init__(opening, now)
         self._method = method
-        self._parts = 0
         self._incoming: Incoming | None = None
-
-    def part(self, size: int, now: float) -> None:
-        super().part(size, now)
-        self._parts += size
 
     def message(self, body: bytes, flags: int) -> None:
         if self._incoming is not None:
@@ -157,7 +161,10 @@ class UnaryCall(Call):
 
 
 class StreamingCall(Call):
-    """A call whose messages are answered as they come. Its client may take its time."""
+    """A call whose messages are answered as they come. Its client may take its time.
+
+    What it holds is given back with each message that its method takes, so that it may go on for ever.
+    """
 
     __slots__ = ("_method", "_waiting")
 
@@ -167,9 +174,17 @@ class StreamingCall(Call):
         self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(MESSAGES_WAITING)
         self._task = self._connection.spawn(self)
 
+    def part(self, size: int, now: float) -> None:
+        super().part(size, now)
+        self._check(self._parts)
+
     def message(self, body: bytes, flags: int) -> None:
+        self._check(len(body))
         encoding = self._encoding(flags)
-        self._put(inflate(encoding, body, self.opening.limit, self.lease.take) if encoding else body)
+        plain = inflate(encoding, body, self.opening.limit, _uncounted) if encoding else body
+        self.lease.take(len(plain) - self._parts)
+        self._parts = 0
+        self._put(plain)
 
     def ended(self, *, torn: bool) -> None:
         if torn:
@@ -178,6 +193,10 @@ class StreamingCall(Call):
 
     def refused(self, refusal: Refusal) -> None:
         """Nobody counts these."""
+
+    def _check(self, size: int) -> None:
+        if size > self.opening.limit:
+            self.too_large(size)
 
     def _put(self, message: bytes | None) -> None:
         try:
@@ -188,6 +207,7 @@ class StreamingCall(Call):
 
     async def _messages(self) -> AsyncIterator[bytes]:
         while (message := await self._waiting.get()) is not None:
+            self.lease.take(-len(message))
             yield message
 
     async def _serve(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from collector.api import OtteryError
 from collector.receivers.admission import REQUEST_OVERHEAD
 from collector.receivers.body import CHUNK_TIMEOUT
-from collector.receivers.grpc.calls import Call, Opening, StreamingCall, UnaryCall
+from collector.receivers.grpc.calls import STREAMED_LIMIT, Call, Opening, StreamingCall, UnaryCall
 from collector.receivers.grpc.keepalive import Clocks
 from collector.receivers.grpc.methods import Streaming, Unary
 from collector.receivers.grpc.status import ACCEPTED, is_grpc, message_coding, seconds, trailers
@@ -143,7 +143,8 @@ class GrpcConnection(asyncio.Protocol):
             self._turn_away(stream, method, refusal_of(error))
             return
         kept = grpc_metadata(headers) if self._server.config.include_metadata else NO_METADATA
-        opening = Opening(self, stream, coding, lease, self._server.limit, kept)
+        limit = self._server.limit if isinstance(method, Unary) else STREAMED_LIMIT
+        opening = Opening(self, stream, coding, lease, limit, kept)
         now = self._loop.time()
         call = UnaryCall(opening, now, method) if isinstance(method, Unary) else StreamingCall(opening, now, method)
         if wait:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from collector.api import TooLarge
 from collector.receivers.admission import Lease
 from collector.receivers.inflate import inflate
 from collector.receivers.metadata import Metadata
@@ -22,7 +23,9 @@ class Incoming:
     lease: Lease
 
     def plain(self, limit: int) -> bytes:
-        """Return the message without its compression. Raises what `inflate` raises."""
+        """Return the message of at most `limit` bytes without its compression. Raises what `inflate` raises."""
+        if len(self.body) > limit:
+            raise TooLarge(f"the message has {len(self.body)} bytes; at most {limit} are accepted")
         return inflate(self.encoding, self.body, limit, self.lease.take) if self.encoding else self.body
 
 

@@ -129,6 +129,30 @@ async def test_parts_of_messages_hold_no_more_memory_than_admitted(start_otlp):
         assert (await client.call(grpc_message(SPAN)))["grpc-status"] == "0"
 
 
+WATCH = "/grpc.health.v1.Health/Watch"
+REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+
+
+@pytest.mark.parametrize("path", ["/grpc.health.v1.Health/Check", WATCH, REFLECTION])
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "in parts"])
+async def test_who_only_asks_needs_no_large_message(otlp, path, whole):
+    question = grpc_message(b"\x7a\xc0\xb8\x02" + bytes(40_000))
+    async with served_beside(otlp, grpc=True), http2(otlp.grpc_target) as client:
+        stream = client.h2.get_next_available_stream_id()
+        client.h2.send_headers(stream, client.headers(path=path))
+        for start in range(0, len(question), 16_000):
+            client.h2.send_data(stream, question[start : start + 16_000])
+            await client.flush()
+            if not whole and start:
+                break
+        if path.endswith("Check"):
+            client.h2.end_stream(stream)
+            await client.flush()
+        await client.until(lambda event: event.stream_id == stream, StreamEnded)
+        expected = "3" if path.endswith("Check") and not whole else "8"
+        assert client.answer(stream)["grpc-status"] == expected
+
+
 @asynccontextmanager
 async def connected(otlp):
     host, _, port = otlp.grpc_target.rpartition(":")
