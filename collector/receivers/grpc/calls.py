@@ -33,7 +33,7 @@ class Answering(Protocol):
     """The connection of a call, as the call sees it."""
 
     def reply(self, call: Call, message: bytes, *, last: bool) -> None:
-        """Send a message."""
+        """Send a message. Raises what `refusal_of` has an answer for."""
 
     def end(self, call: Call) -> None:
         """End a call well whose messages were sent before."""

@@ -13,7 +13,7 @@ from collector.receivers.grpc.keepalive import Clocks
 from collector.receivers.grpc.methods import Streaming, Unary
 from collector.receivers.grpc.status import ACCEPTED, is_grpc, message_coding, seconds, trailers
 from collector.receivers.metadata import NO_METADATA, grpc_metadata
-from collector.receivers.refusal import Code, Refusal, refusal_of
+from collector.receivers.refusal import Code, Refusal, Refused, refusal_of
 
 if TYPE_CHECKING:
     from collector.receivers.grpc.server import GrpcServer
@@ -28,6 +28,9 @@ WHOLE_TIMEOUT: Final = 60.0
 WRITE_TIMEOUT: Final = 30.0
 """Seconds that answers wait for a client that does not read them."""
 
+STREAMED_ANSWERS: Final = 1 << 20
+"""Bytes of answers of streaming methods on one connection: they wait in memory for a client that makes no room."""
+
 _SWEEP = CHUNK_TIMEOUT / 4  # seconds between looks at calls that are still arriving
 _LAST_CALLS = 1.0  # seconds for calls that are on their way when a client is told to go elsewhere
 _ENHANCE_YOUR_CALM, _REFUSED_STREAM = 11, 7
@@ -36,6 +39,7 @@ _ANY_CALL = 0x7FFFFFFF
 _LATE = Refusal(Code.DEADLINE_EXCEEDED, 408, "the deadline of the call has passed")
 _SLOW = Refusal(Code.DEADLINE_EXCEEDED, 408, "the message did not arrive in time")
 _STOPPING = Refusal(Code.UNAVAILABLE, 503, "the receiver is shutting down", retry_after=1.0)
+_ENOUGH = Refusal(Code.RESOURCE_EXHAUSTED, 429, "this connection was told enough; another one may ask more")
 _UNSERVED = Refusal(Code.UNIMPLEMENTED, 501, "nothing takes requests of this method")
 
 _HTTP1 = b"this port speaks gRPC; OTLP over HTTP has a port of its own, 4318 unless configured otherwise\n"
@@ -52,7 +56,7 @@ class GrpcConnection(asyncio.Protocol):
         self._clocks = Clocks(server.config.keepalive, self, self._loop)
         self._transport = cast("asyncio.Transport", None)
         self._calls: dict[int, Call] = {}
-        self._received = 0
+        self._received = self._streamed = 0
         self._flushing = False
         self._draining = self._full = False
         self._greeting: asyncio.TimerHandle | None = None
@@ -199,12 +203,19 @@ class GrpcConnection(asyncio.Protocol):
         return self._server.spawn(call.run())
 
     def reply(self, call: Call, message: bytes, *, last: bool) -> None:
-        """Send a message of a call that is still open."""
+        """Send a message of a call that is still open. Raises `Refused` for one of too many."""
         if self._calls.get(call.stream) is call:
+            if not last:
+                self._count(len(message))
             self._engine.reply(call.stream, message, last=last)
             if last:
                 self._take(call.stream)
             self._answered()
+
+    def _count(self, size: int) -> None:
+        self._streamed += size
+        if self._streamed > STREAMED_ANSWERS:
+            raise Refused(_ENOUGH)
 
     def end(self, call: Call) -> None:
         """End a call well whose messages were sent before."""

@@ -8,7 +8,7 @@ import zlib
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-from h2.events import StreamEnded, WindowUpdated
+from h2.events import DataReceived, StreamEnded, WindowUpdated
 from hpack import Encoder
 from hyperframe.frame import (
     ContinuationFrame,
@@ -151,6 +151,26 @@ async def test_who_only_asks_needs_no_large_message(otlp, path, whole):
         await client.until(lambda event: event.stream_id == stream, StreamEnded)
         expected = "3" if path.endswith("Check") and not whole else "8"
         assert client.answer(stream)["grpc-status"] == expected
+
+
+async def test_answers_that_a_client_makes_no_room_for_are_bounded(otlp):
+    question = grpc_message(b"\x22\x37opentelemetry.proto.collector.metrics.v1.MetricsService")
+    async with http2(otlp.grpc_target) as client, http2(otlp.grpc_target) as other:
+        stream = client.h2.get_next_available_stream_id()
+        client.h2.send_headers(stream, client.headers(path=REFLECTION))
+        for _ in range(20):
+            client.h2.send_data(stream, question * 20)
+            await client.flush()
+            assert (await other.call(grpc_message(b"")))["grpc-status"] == "0"
+        for room in (None, stream):
+            client.h2.increment_flow_control_window(10 * MEBIBYTE, room)
+        await client.flush()
+        await client.until(lambda event: event.stream_id == stream, StreamEnded)
+        assert client.answer(stream)["grpc-message"] == "this connection was told enough; another one may ask more"
+        told = sum(len(event.data) for event in client.events if isinstance(event, DataReceived))
+        assert 0.9 * MEBIBYTE < told <= MEBIBYTE + 5 * 400
+        again = await client.call(question, path=REFLECTION)
+        assert (again["grpc-status"], (await client.call(grpc_message(SPAN)))["grpc-status"]) == ("8", "0")
 
 
 @asynccontextmanager
