@@ -5,6 +5,7 @@ import h2.connection
 import h2.events
 import h2.settings
 import pytest
+from hpack import Encoder
 from hyperframe.frame import DataFrame, HeadersFrame, PingFrame, SettingsFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -152,6 +153,24 @@ def test_a_call_that_its_client_gives_up_is_gone_and_answers_to_it_are_ignored(m
     pair.listen()
     assert pair.answer() == ({}, b"", False)
     assert len(pair.call(framed(b"ask"), 3)) == 3
+
+
+@pytest.mark.parametrize("size", [4000, 5])
+def test_what_was_on_its_way_to_calls_that_were_refused_does_not_end_the_connection(make, size):
+    pair = Pair(make)
+    pair.pass_on()
+    encoder = Encoder()
+    for stream in range(1, 4001, 2):
+        block = encoder.encode(as_bytes(HEAD))
+        pair.engine.receive(HeadersFrame(stream, block, flags=["END_HEADERS"]).serialize())
+        pair.engine.finish(stream, [("grpc-status", "14")])
+        pair.engine.flush()
+        on_its_way = (
+            DataFrame(stream, bytes(size)).serialize() * 8 + DataFrame(stream, flags=["END_STREAM"]).serialize()
+        )
+        assert list(pair.engine.receive(on_its_way)) == []
+        pair.engine.flush()
+        assert not pair.engine.closed
 
 
 def test_messages_go_both_ways_while_a_call_is_open(make):

@@ -108,6 +108,8 @@ impl Connection {
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         let pipe = Pipe::default();
+        // `h2` would end a connection over what was on its way to calls that were refused, which it counts for as long
+        // as the connection lives. Neither is kept here: a call that breaks is gone at once, frames are read at once.
         let cancelled_at_once = 2 * bounds.streams.max(100) as usize;
         let greeting = Builder::new()
             .initial_window_size(STREAM_WINDOW)
@@ -115,6 +117,8 @@ impl Connection {
             .max_header_list_size(HEADERS_LIMIT)
             .max_concurrent_streams(bounds.streams)
             .max_pending_accept_reset_streams(cancelled_at_once)
+            .max_local_error_reset_streams(None)
+            .data_frame_budget(usize::MAX)
             .handshake(pipe.clone());
         let mut connection = Self {
             pipe,
