@@ -6,7 +6,7 @@ import h2.events
 import h2.settings
 import pytest
 from hpack import Encoder
-from hyperframe.frame import DataFrame, HeadersFrame, PingFrame, SettingsFrame
+from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, PingFrame, SettingsFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -171,6 +171,23 @@ def test_what_was_on_its_way_to_calls_that_were_refused_does_not_end_the_connect
         assert list(pair.engine.receive(on_its_way)) == []
         pair.engine.flush()
         assert not pair.engine.closed
+
+
+@pytest.mark.parametrize("cut", [1, 1 << 20])
+def test_a_client_that_goes_still_sends_and_gets_what_was_under_way(make, cut):
+    pair = Pair(make)
+    pair.call(framed(b"ask"), 1)
+    pair.call(framed(b"ask")[:-1], 3, end=False)
+    goaway = GoAwayFrame(0, last_stream_id=0, error_code=0, additional_data=b"bye").serialize()
+    rest = goaway + DataFrame(3, b"k", flags=["END_STREAM"]).serialize()
+    told = [event for start in range(0, len(rest), cut) for event in pair.engine.receive(rest[start : start + cut])]
+    assert without_parts(told) == [("message", 3, b"ask", 0), ("ended", 3, False, 0)]
+    for stream in (1, 3):
+        assert not pair.engine.closed
+        pair.engine.reply(stream, b"answer", last=True)
+        pair.listen()
+        assert pair.answer(stream) == (OK, framed(b"answer"), True)
+    assert pair.engine.closed
 
 
 def test_messages_go_both_ways_while_a_call_is_open(make):
