@@ -137,7 +137,7 @@ class GrpcConnection(asyncio.Protocol):
         self, stream: int, method: Unary | Streaming, found: dict[str, str], headers: list[tuple[str, str]]
     ) -> None:
         try:
-            wait = seconds(found["grpc-timeout"]) if "grpc-timeout" in found else 0.0
+            wait = seconds(found["grpc-timeout"]) if "grpc-timeout" in found else None
             coding = message_coding(found.get("grpc-encoding", ""))
             if isinstance(method, Unary):
                 method.guard()
@@ -151,7 +151,7 @@ class GrpcConnection(asyncio.Protocol):
         opening = Opening(self, stream, coding, lease, limit, kept)
         now = self._loop.time()
         call = UnaryCall(opening, now, method) if isinstance(method, Unary) else StreamingCall(opening, now, method)
-        if wait:
+        if wait is not None:
             call.deadline = self._loop.call_later(wait, self._late, call)
         if not self._calls:
             self._clocks.busy()
