@@ -132,6 +132,8 @@ class GrpcConnection(asyncio.Protocol):
             self._engine.finish(stream, trailers(_UNSERVED))
         else:
             self._begin(stream, method, found, headers)
+        if stream not in self._calls:
+            self._clocks.answered()
 
     def _begin(
         self, stream: int, method: Unary | Streaming, found: dict[str, str], headers: list[tuple[str, str]]

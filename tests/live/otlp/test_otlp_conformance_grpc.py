@@ -385,6 +385,19 @@ async def test_a_client_that_pings_too_often_is_disconnected(start_otlp):
             assert await export(channel, Signal.TRACES, b"") == b""
 
 
+async def test_pings_beside_refused_calls_are_as_free_as_beside_answers(otlp):
+    async with http2(otlp.grpc_target) as client:
+        for number in range(10):
+            client.h2.ping(number.to_bytes(8, "big"))
+            assert (await client.call(b"", path="/a.B/C"))["grpc-status"] == "12"
+        assert (await client.call(grpc_message(b"")))["grpc-status"] == "0"
+
+
+async def test_a_deadline_in_ten_thousand_years_is_none(otlp):
+    async with http2(otlp.grpc_target) as client:
+        assert (await client.call(grpc_message(b""), grpc_timeout="99999999H"))["grpc-status"] == "0"
+
+
 @pytest.mark.parametrize(("streams", "told"), [pytest.param(7, 7, id="7"), pytest.param(0, 100, id="the default")])
 async def test_the_limit_of_concurrent_streams_is_told_to_clients(start_otlp, streams, told):
     async with start_otlp(grpc={"max_concurrent_streams": streams}) as otlp, http2(otlp.grpc_target) as client:
