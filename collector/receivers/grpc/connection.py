@@ -109,10 +109,12 @@ class GrpcConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Wait for a client that does not read, but not for ever, and read nothing more of it meanwhile."""
         self._transport.pause_reading()
-        self._unread = self._loop.call_later(WRITE_TIMEOUT, self._transport.abort)
+        self._wait_for_reader()
 
     def resume_writing(self) -> None:
         """Go on with a client that reads again."""
+        if self._transport.is_closing():
+            return
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
@@ -264,7 +266,7 @@ class GrpcConnection(asyncio.Protocol):
         """Cut the connection because its client asks too much."""
         self._flush()
         self._transport.write(_goaway(self._engine.last_stream, _ENHANCE_YOUR_CALM, why))
-        self._transport.close()
+        self._close()
 
     def cut(self) -> None:
         """Answer the calls under way that there is no more time for, and close."""
@@ -272,7 +274,7 @@ class GrpcConnection(asyncio.Protocol):
             self.refuse(call, _STOPPING)
             call.cancel()
         self._flush()
-        self._transport.close()
+        self._close()
 
     def _shut(self) -> None:
         """Take no more calls: those that were on their way have come."""
@@ -284,7 +286,16 @@ class GrpcConnection(asyncio.Protocol):
 
     def _close_when_done(self) -> None:
         if self._full and not self._calls and not self._transport.is_closing():
-            self._transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Close once the client has read what it was sent, but do not wait for that for ever."""
+        self._transport.close()
+        self._wait_for_reader()
+
+    def _wait_for_reader(self) -> None:
+        if self._unread is None:
+            self._unread = self._loop.call_later(WRITE_TIMEOUT, self._transport.abort)
 
     def _late(self, call: Call) -> None:
         self.refuse(call, _LATE)
@@ -322,14 +333,14 @@ class GrpcConnection(asyncio.Protocol):
         if data := self._engine.flush():
             self._transport.write(data)
         if self._engine.closed:
-            self._transport.close()
+            self._close()
         else:
             self._close_when_done()
 
     def _answer_http1(self) -> None:
         head = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n"
         self._transport.write(f"{head}content-length: {len(_HTTP1)}\r\n\r\n".encode() + _HTTP1)
-        self._transport.close()
+        self._close()
 
 
 def _goaway(last: int, code: int, why: bytes) -> bytes:

@@ -4,6 +4,7 @@ them is served.
 
 import asyncio
 import gzip
+import socket
 import zlib
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -21,6 +22,7 @@ from hyperframe.frame import (
 )
 
 from collector.api import Signal
+from collector.receivers.grpc import connection
 from collector.testing import sample_request
 from tests.live.otlp.frames import Http2, grpc_message, http2
 from tests.live.otlp.raw import drop, served_beside
@@ -285,3 +287,29 @@ async def test_a_crowd_of_silent_connections_does_not_shut_others_out(otlp):
             writer.write(PREFACE if number % 2 else b"")
         async with served_beside(otlp, grpc=True):
             pass
+
+
+async def test_a_client_that_is_told_to_go_and_does_not_read_it_is_cut(otlp, monkeypatch):
+    monkeypatch.setattr(connection, "WRITE_TIMEOUT", 0.2)
+    server, loop = otlp.receiver._grpc._server, asyncio.get_running_loop()
+    host, _, port = otlp.grpc_target.rpartition(":")
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        await loop.sock_connect(client, (host, int(port)))
+        await loop.sock_sendall(client, PREFACE)
+        await loop.sock_recv(client, 1)
+        (served,) = server._connections
+        served._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        async with http2(otlp.grpc_target) as other:
+            waiting = 0
+            while waiting < 20_000:
+                served._transport.write(PingFrame(0, b"12345678").serialize() * 100)
+                assert (await other.call(grpc_message(b"")))["grpc-status"] == "0"
+                waiting = served._transport.get_write_buffer_size()
+            served.drain()
+            async with asyncio.timeout(10):
+                while served in server._connections:
+                    server._gone.clear()
+                    await server._gone.wait()
+            assert (await other.call(grpc_message(SPAN)))["grpc-status"] == "0"
