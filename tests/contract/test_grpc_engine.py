@@ -225,6 +225,15 @@ def test_what_is_none_of_grpc_has_a_status_of_http(make):
     assert pair.answer() == ({":status": "405"}, b"", True)
 
 
+def test_a_head_that_is_too_large_is_refused_and_the_connection_goes_on(make):
+    pair = Pair(make)
+    told = pair.call(framed(b"ask"), head=[*HEAD, *((f"x-{number}", "a" * 4000) for number in range(4))])
+    assert told == []
+    found, body, whole = pair.answer()
+    assert (found, body, whole) == ({":status": "431"}, b"", True)
+    assert len(pair.call(framed(b"more"), 3)) == 3
+
+
 def test_pings_are_answered_and_counted_and_so_are_answers(make):
     pair = Pair(make)
     pair.pass_on()

@@ -20,6 +20,7 @@ _CONNECTION_WINDOW = 4 << 20
 _FIRST_WINDOW = 65535
 _GOAWAY = 7
 _HEADERS_LIMIT = 16 << 10
+_HEADER_COST = 32  # beside its text, by the specification of HTTP/2
 _GRPC = ("content-type", "application/grpc")
 _OK = [("grpc-status", "0")]
 _LOST = (h2.exceptions.ProtocolError, h2.exceptions.StreamClosedError)
@@ -176,6 +177,9 @@ class Http2:
         self.last_stream = max(self.last_stream, stream)
         self._calls[stream] = _Call()
         pairs = [(str(name), str(value)) for name, value in event.headers or ()]
+        if sum(len(name) + len(value) + _HEADER_COST for name, value in pairs) > _HEADERS_LIMIT:
+            self.reject(stream, 431)
+            return
         pseudo = dict(pair for pair in pairs if pair[0].startswith(":"))
         rest = [pair for pair in pairs if not pair[0].startswith(":")]
         path = pseudo.get(":path", "").partition("?")[0]
