@@ -5,7 +5,8 @@ import h2.connection
 import h2.events
 import h2.settings
 import pytest
-from hyperframe.frame import DataFrame, HeadersFrame, PingFrame, SettingsFrame
+from hpack import Encoder
+from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, PingFrame, SettingsFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -159,6 +160,41 @@ def test_a_call_that_its_client_gives_up_is_gone_and_answers_to_it_are_ignored(m
     assert len(pair.call(framed(b"ask"), 3)) == 3
 
 
+@pytest.mark.parametrize("size", [4000, 5])
+def test_what_was_on_its_way_to_calls_that_were_refused_does_not_end_the_connection(make, size):
+    pair = Pair(make)
+    pair.pass_on()
+    encoder = Encoder()
+    for stream in range(1, 4001, 2):
+        block = encoder.encode(as_bytes(HEAD))
+        pair.engine.receive(HeadersFrame(stream, block, flags=["END_HEADERS"]).serialize())
+        pair.engine.finish(stream, [("grpc-status", "14")])
+        pair.engine.flush()
+        on_its_way = (
+            DataFrame(stream, bytes(size)).serialize() * 8 + DataFrame(stream, flags=["END_STREAM"]).serialize()
+        )
+        assert list(pair.engine.receive(on_its_way)) == []
+        pair.engine.flush()
+        assert not pair.engine.closed
+
+
+@pytest.mark.parametrize("cut", [1, 1 << 20])
+def test_a_client_that_goes_still_sends_and_gets_what_was_under_way(make, cut):
+    pair = Pair(make)
+    pair.call(framed(b"ask"), 1)
+    pair.call(framed(b"ask")[:-1], 3, end=False)
+    goaway = GoAwayFrame(0, last_stream_id=0, error_code=0, additional_data=b"bye").serialize()
+    rest = goaway + DataFrame(3, b"k", flags=["END_STREAM"]).serialize()
+    told = [event for start in range(0, len(rest), cut) for event in pair.engine.receive(rest[start : start + cut])]
+    assert without_parts(told) == [("message", 3, b"ask", 0), ("ended", 3, False, 0)]
+    for stream in (1, 3):
+        assert not pair.engine.closed
+        pair.engine.reply(stream, b"answer", last=True)
+        pair.listen()
+        assert pair.answer(stream) == (OK, framed(b"answer"), True)
+    assert pair.engine.closed
+
+
 def test_messages_go_both_ways_while_a_call_is_open(make):
     pair = Pair(make)
     told = pair.call(framed(b"one"), end=False)
@@ -192,6 +228,15 @@ def test_what_is_none_of_grpc_has_a_status_of_http(make):
     pair.engine.reject(1, 405)
     pair.listen()
     assert pair.answer() == ({":status": "405"}, b"", True)
+
+
+def test_a_head_that_is_too_large_is_refused_and_the_connection_goes_on(make):
+    pair = Pair(make)
+    told = pair.call(framed(b"ask"), head=[*HEAD, *((f"x-{number}", "a" * 4000) for number in range(4))])
+    assert told == []
+    found, body, whole = pair.answer()
+    assert (found, body, whole) == ({":status": "431"}, b"", True)
+    assert len(pair.call(framed(b"more"), 3)) == 3
 
 
 def test_pings_are_answered_and_counted_and_so_are_answers(make):

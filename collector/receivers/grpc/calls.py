@@ -17,8 +17,15 @@ from collector.receivers.refusal import Code, Refusal, Refused, refusal_of
 MESSAGES_WAITING: Final = 64
 """Messages of a client that wait for a streaming method; a client that sends more of them is refused."""
 
+STREAMED_LIMIT: Final = 16 * 1024
+"""Bytes of a message of a streaming method, before and after decompression: it asks something and brings no data."""
+
 _ONE = "a call of this method has one message, and another one came"
 _TORN = "the call ended before its message was whole"
+
+
+def _uncounted(size: int) -> None:
+    """Count nothing."""
 
 
 class Answering(Protocol):
@@ -31,7 +38,7 @@ class Answering(Protocol):
     """When bytes came last."""
 
     def reply(self, call: Call, message: bytes, *, last: bool) -> None:
-        """Send a message."""
+        """Send a message. Raises what `refusal_of` has an answer for."""
 
     def end(self, call: Call) -> None:
         """End a call well whose messages were sent before."""
@@ -50,10 +57,11 @@ class Call(ABC):
     Raises `Overloaded` where there is no room for it.
     """
 
-    __slots__ = ("_connection", "_task", "began", "coding", "deadline", "heard", "lease", "stream")
+    __slots__ = ("_connection", "_parts", "_task", "began", "coding", "deadline", "heard", "lease", "stream")
 
     def __init__(self, connection: Answering, stream: int, coding: str, deadline: float) -> None:
         self._connection = connection
+        self._parts = 0
         self._task: asyncio.Task[None] | None = None
         self.stream = stream
         self.coding = coding
@@ -61,6 +69,11 @@ class Call(ABC):
         self.deadline = deadline
         self.lease = connection.admission.lease()
         self.lease.take(REQUEST_OVERHEAD)
+
+    @property
+    def _limit(self) -> int:
+        """Bytes of the largest message."""
+        return self._connection.limit
 
     @property
     def arriving(self) -> bool:
@@ -71,10 +84,11 @@ class Call(ABC):
         """Hold bytes of a message that is not whole. Raises `Overloaded`."""
         self.heard = self._connection.now
         self.lease.take(size)
+        self._parts += size
 
     def too_large(self, size: int) -> None:
         """Raise what a message over the limit is refused with."""
-        raise TooLarge(f"the message has {size} bytes; at most {self._connection.limit} are accepted")
+        raise TooLarge(f"the message has {size} bytes; at most {self._limit} are accepted")
 
     @abstractmethod
     def message(self, pieces: Sequence[bytes], flags: int) -> None:
@@ -118,7 +132,7 @@ class Call(ABC):
 class UnaryCall(Call):
     """A call of one message, which is answered once its client has sent all."""
 
-    __slots__ = ("_incoming", "_metadata", "_method", "_parts")
+    __slots__ = ("_incoming", "_metadata", "_method")
 
     def __init__(
         self, connection: Answering, stream: int, coding: str, deadline: float, method: Unary, *, metadata: Metadata
@@ -126,12 +140,7 @@ class UnaryCall(Call):
         super().__init__(connection, stream, coding, deadline)
         self._method = method
         self._metadata = metadata
-        self._parts = 0
         self._incoming: Incoming | None = None
-
-    def part(self, size: int) -> None:
-        super().part(size)
-        self._parts += size
 
     def message(self, pieces: Sequence[bytes], flags: int) -> None:
         if self._incoming is not None:
@@ -158,7 +167,10 @@ class UnaryCall(Call):
 
 
 class StreamingCall(Call):
-    """A call whose messages are answered as they come. Its client may take its time."""
+    """A call whose messages are answered as they come. Its client may take its time.
+
+    What it holds is given back with each message that its method takes, so that it may go on for ever.
+    """
 
     __slots__ = ("_method", "_waiting")
 
@@ -168,9 +180,21 @@ class StreamingCall(Call):
         self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(MESSAGES_WAITING)
         self._task = connection.spawn(self)
 
+    def part(self, size: int) -> None:
+        super().part(size)
+        self._check(self._parts)
+
+    @property
+    def _limit(self) -> int:
+        return STREAMED_LIMIT
+
     def message(self, pieces: Sequence[bytes], flags: int) -> None:
         encoding, body = self._encoding(flags), b"".join(pieces)
-        self._put(inflate(encoding, body, self._connection.limit, self.lease.take) if encoding else body)
+        self._check(len(body))
+        plain = inflate(encoding, body, self._limit, _uncounted) if encoding else body
+        self.lease.take(len(plain) - self._parts)
+        self._parts = 0
+        self._put(plain)
 
     def ended(self, *, torn: bool) -> None:
         if torn:
@@ -179,6 +203,10 @@ class StreamingCall(Call):
 
     def refused(self, refusal: Refusal) -> None:
         """Nobody counts these."""
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            self.too_large(size)
 
     def _put(self, message: bytes | None) -> None:
         try:
@@ -189,6 +217,7 @@ class StreamingCall(Call):
 
     async def _messages(self) -> AsyncIterator[bytes]:
         while (message := await self._waiting.get()) is not None:
+            self.lease.take(-len(message))
             yield message
 
     async def _serve(self) -> None:

@@ -13,7 +13,7 @@ from collector.receivers.grpc.keepalive import Clocks
 from collector.receivers.grpc.methods import Streaming, Unary
 from collector.receivers.grpc.status import ACCEPTED, is_grpc, message_coding, seconds, trailers
 from collector.receivers.metadata import NO_METADATA, grpc_metadata
-from collector.receivers.refusal import Code, Refusal, refusal_of
+from collector.receivers.refusal import Code, Refusal, Refused, refusal_of
 
 if TYPE_CHECKING:
     from collector.receivers.grpc.server import GrpcServer
@@ -28,6 +28,9 @@ WHOLE_TIMEOUT: Final = 60.0
 WRITE_TIMEOUT: Final = 30.0
 """Seconds that answers wait for a client that does not read them."""
 
+STREAMED_ANSWERS: Final = 1 << 20
+"""Bytes of answers of streaming methods on one connection: they wait in memory for a client that makes no room."""
+
 _SWEEP = CHUNK_TIMEOUT / 4  # seconds between looks at the calls under way
 _LAST_CALLS = 1.0  # seconds for calls that are on their way when a client is told to go elsewhere
 _ENHANCE_YOUR_CALM, _REFUSED_STREAM = 11, 7
@@ -36,6 +39,7 @@ _ANY_CALL = 0x7FFFFFFF
 _LATE = Refusal(Code.DEADLINE_EXCEEDED, 408, "the deadline of the call has passed")
 _SLOW = Refusal(Code.DEADLINE_EXCEEDED, 408, "the message did not arrive in time")
 _STOPPING = Refusal(Code.UNAVAILABLE, 503, "the receiver is shutting down", retry_after=1.0)
+_ENOUGH = Refusal(Code.RESOURCE_EXHAUSTED, 429, "this connection was told enough; another one may ask more")
 _UNSERVED = Refusal(Code.UNIMPLEMENTED, 501, "nothing takes requests of this method")
 
 _HTTP1 = b"this port speaks gRPC; OTLP over HTTP has a port of its own, 4318 unless configured otherwise\n"
@@ -55,7 +59,7 @@ class GrpcConnection(asyncio.Protocol):
         self._clocks = Clocks(server.config.keepalive, self, self._loop)
         self._transport = cast("asyncio.Transport", None)
         self._calls: dict[int, Call] = {}
-        self._received = 0
+        self._received = self._streamed = 0
         self._flushing = False
         self._draining = self._full = False
         self._greeting: asyncio.TimerHandle | None = None
@@ -109,10 +113,12 @@ class GrpcConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Wait for a client that does not read, but not for ever, and read nothing more of it meanwhile."""
         self._transport.pause_reading()
-        self._unread = self._loop.call_later(WRITE_TIMEOUT, self._transport.abort)
+        self._wait_for_reader()
 
     def resume_writing(self) -> None:
         """Go on with a client that reads again."""
+        if self._transport.is_closing():
+            return
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
@@ -132,12 +138,16 @@ class GrpcConnection(asyncio.Protocol):
             self._engine.finish(stream, trailers(_UNSERVED))
         else:
             self._begin(stream, method, found, headers)
+        if stream not in self._calls:
+            self._clocks.answered()
 
     def _begin(
         self, stream: int, method: Unary | Streaming, found: dict[str, str], headers: list[tuple[str, str]]
     ) -> None:
         try:
             deadline = self.now + seconds(found["grpc-timeout"]) if "grpc-timeout" in found else inf
+            if deadline <= self.now:
+                raise Refused(_LATE)
             coding = message_coding(found.get("grpc-encoding", ""))
             if isinstance(method, Unary):
                 method.guard()
@@ -198,12 +208,19 @@ class GrpcConnection(asyncio.Protocol):
         return self._server.spawn(call.run())
 
     def reply(self, call: Call, message: bytes, *, last: bool) -> None:
-        """Send a message of a call that is still open."""
+        """Send a message of a call that is still open. Raises `Refused` for one of too many."""
         if self._calls.get(call.stream) is call:
+            if not last:
+                self._count(len(message))
             self._engine.reply(call.stream, message, last=last)
             if last:
                 self._take(call.stream)
             self._answered()
+
+    def _count(self, size: int) -> None:
+        self._streamed += size
+        if self._streamed > STREAMED_ANSWERS:
+            raise Refused(_ENOUGH)
 
     def end(self, call: Call) -> None:
         """End a call well whose messages were sent before."""
@@ -248,7 +265,7 @@ class GrpcConnection(asyncio.Protocol):
         """Cut the connection because its client asks too much."""
         self._flush()
         self._transport.write(_goaway(self._engine.last_stream, _ENHANCE_YOUR_CALM, why))
-        self._transport.close()
+        self._close()
 
     def cut(self) -> None:
         """Answer the calls under way that there is no more time for, and close."""
@@ -256,7 +273,7 @@ class GrpcConnection(asyncio.Protocol):
             self.refuse(call, _STOPPING)
             call.cancel()
         self._flush()
-        self._transport.close()
+        self._close()
 
     def _shut(self) -> None:
         """Take no more calls: those that were on their way have come."""
@@ -268,7 +285,16 @@ class GrpcConnection(asyncio.Protocol):
 
     def _close_when_done(self) -> None:
         if self._full and not self._calls and not self._transport.is_closing():
-            self._transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Close once the client has read what it was sent, but do not wait for that for ever."""
+        self._transport.close()
+        self._wait_for_reader()
+
+    def _wait_for_reader(self) -> None:
+        if self._unread is None:
+            self._unread = self._loop.call_later(WRITE_TIMEOUT, self._transport.abort)
 
     def _greet(self) -> None:
         if self._received < len(GREETING):
@@ -302,14 +328,14 @@ class GrpcConnection(asyncio.Protocol):
         if data := self._engine.flush():
             self._transport.write(data)
         if self._engine.closed:
-            self._transport.close()
+            self._close()
         else:
             self._close_when_done()
 
     def _answer_http1(self) -> None:
         head = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n"
         self._transport.write(f"{head}content-length: {len(_HTTP1)}\r\n\r\n".encode() + _HTTP1)
-        self._transport.close()
+        self._close()
 
 
 def _goaway(last: int, code: int, why: bytes) -> bytes:

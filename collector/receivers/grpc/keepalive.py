@@ -87,6 +87,8 @@ class Clocks:
             self._connection.scold(b"too_many_pings")
 
     def _set(self, name: str, delay: float, then: object) -> None:
+        if timer := self._timers.pop(name, None):
+            timer.cancel()
         if delay and callable(then):
             self._timers[name] = self._loop.call_later(delay, then)
 

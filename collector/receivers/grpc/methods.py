@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from collector.api import TooLarge
 from collector.receivers.admission import Lease
 from collector.receivers.inflate import inflate
 from collector.receivers.metadata import Metadata
@@ -22,8 +23,10 @@ class Incoming:
     lease: Lease
 
     def plain(self, limit: int) -> bytes:
-        """Return the message without its compression. Raises what `inflate` raises."""
+        """Return the message of at most `limit` bytes without its compression. Raises what `inflate` raises."""
         body = b"".join(self.pieces)
+        if len(body) > limit:
+            raise TooLarge(f"the message has {len(body)} bytes; at most {limit} are accepted")
         return inflate(self.encoding, body, limit, self.lease.take) if self.encoding else body
 
 

@@ -18,7 +18,9 @@ _PREFACE, _FRAME_HEAD, _FRAME_LIMIT = 24, 9, 1 << 14
 _STREAM_WINDOW = 1 << 20
 _CONNECTION_WINDOW = 4 << 20
 _FIRST_WINDOW = 65535
+_GOAWAY = 7
 _HEADERS_LIMIT = 16 << 10
+_HEADER_COST = 32  # beside its text, by the specification of HTTP/2
 _GRPC = ("content-type", "application/grpc")
 _OK = [("grpc-status", "0")]
 _LOST = (h2.exceptions.ProtocolError, h2.exceptions.StreamClosedError)
@@ -38,27 +40,42 @@ class _Call:
 
 
 class _Frames:
-    """Looks at the length of each frame as soon as it is there; the library waits for the whole frame."""
+    """Looks at frames before the library does.
+
+    It waits for the whole of a frame, however long that is. And it takes a GOAWAY for the end of everything, though a
+    client that says so still waits for its answers: it is kept from the library, and noted in `leaving`.
+    """
 
     def __init__(self) -> None:
         self._skip = _PREFACE
         self._head = b""
+        self.leaving = False
+        self._kept_back = False
 
-    def check(self, data: bytes) -> None:
-        """Raise `FrameTooLargeError` for a frame of more bytes than were allowed."""
-        view = memoryview(data)
+    def passed(self, data: bytes) -> bytes:
+        """Return what is for the library. Raises `FrameTooLargeError` for a frame of more bytes than were allowed."""
+        view, found = memoryview(data), bytearray()
         while view:
             skipped = min(self._skip, len(view))
             self._skip -= skipped
+            if not self._kept_back:
+                found += view[:skipped]
             view = view[skipped:]
             missing = _FRAME_HEAD - len(self._head)
             self._head += bytes(view[:missing])
             view = view[missing:]
             if len(self._head) == _FRAME_HEAD:
-                self._skip = int.from_bytes(self._head[:3], "big")
+                found += self._begun(self._head)
                 self._head = b""
-                if self._skip > _FRAME_LIMIT:
-                    raise h2.exceptions.FrameTooLargeError(f"a frame of {self._skip} bytes")
+        return bytes(found)
+
+    def _begun(self, head: bytes) -> bytes:
+        self._skip = int.from_bytes(head[:3], "big")
+        if self._skip > _FRAME_LIMIT:
+            raise h2.exceptions.FrameTooLargeError(f"a frame of {self._skip} bytes")
+        self._kept_back = head[3] == _GOAWAY
+        self.leaving = self.leaving or self._kept_back
+        return b"" if self._kept_back else head
 
 
 class Http2:
@@ -80,8 +97,12 @@ class Http2:
         self._h2.increment_flow_control_window(_CONNECTION_WINDOW - _FIRST_WINDOW)
         self._frames = _Frames()
         self._calls: dict[int, _Call] = {}
-        self.closed = False
+        self._broken = False
         self.last_stream = 0
+
+    @property
+    def closed(self) -> bool:
+        return self._broken or (self._frames.leaving and not self._calls)
 
     def receive(self, data: bytes) -> list[Event]:
         found: list[Event] = []
@@ -146,19 +167,19 @@ class Http2:
         if self.closed:
             return []
         try:
-            self._frames.check(data)
-            events = self._h2.receive_data(data)
+            return self._h2.receive_data(self._frames.passed(data))
         except (h2.exceptions.ProtocolError, ValueError, IndexError):
-            self.closed = True
+            self._broken = True
             return []
-        self.closed = any(isinstance(event, h2.events.ConnectionTerminated) for event in events)
-        return events
 
     def _opened(self, event: h2.events.RequestReceived, found: list[Event]) -> None:
         stream = int(event.stream_id or 0)
         self.last_stream = max(self.last_stream, stream)
         self._calls[stream] = _Call()
         pairs = [(str(name), str(value)) for name, value in event.headers or ()]
+        if sum(len(name) + len(value) + _HEADER_COST for name, value in pairs) > _HEADERS_LIMIT:
+            self.reject(stream, 431)
+            return
         pseudo = dict(pair for pair in pairs if pair[0].startswith(":"))
         rest = [pair for pair in pairs if not pair[0].startswith(":")]
         path = pseudo.get(":path", "").partition("?")[0]
@@ -208,7 +229,7 @@ class Http2:
         try:
             self._h2.acknowledge_received_data(size, stream)
         except _LOST:
-            self.closed = self.closed or stream not in self._calls
+            self._broken = self._broken or stream not in self._calls
 
     def _go_on(self) -> None:
         for stream in list(self._calls):

@@ -108,6 +108,8 @@ impl Connection {
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         let pipe = Pipe::default();
+        // `h2` would end a connection over what was on its way to calls that were refused, which it counts for as long
+        // as the connection lives. Neither is kept here: a call that breaks is gone at once, frames are read at once.
         let cancelled_at_once = 2 * bounds.streams.max(100) as usize;
         let greeting = Builder::new()
             .initial_window_size(STREAM_WINDOW)
@@ -115,6 +117,8 @@ impl Connection {
             .max_header_list_size(HEADERS_LIMIT)
             .max_concurrent_streams(bounds.streams)
             .max_pending_accept_reset_streams(cancelled_at_once)
+            .max_local_error_reset_streams(None)
+            .data_frame_budget(usize::MAX)
             .handshake(pipe.clone());
         let mut connection = Self {
             pipe,
@@ -144,6 +148,9 @@ impl Connection {
 
     /// Reads bytes of the client and returns what it does with them.
     pub fn receive(&mut self, data: Bytes) -> Vec<Event> {
+        if self.is_closed() {
+            return Vec::new();
+        }
         let pings = self.frames.pass(&data);
         self.pipe.feed(data);
         self.advance();
@@ -240,16 +247,22 @@ impl Connection {
             match greeting.as_mut().poll(&mut context) {
                 Poll::Pending => return,
                 Poll::Ready(Ok(connection)) => self.state = State::Open(Box::new(connection)),
-                Poll::Ready(Err(_)) => self.state = State::Closed,
+                Poll::Ready(Err(_)) => self.close(),
             }
         }
         while let State::Open(connection) = &mut self.state {
             match connection.poll_accept(&mut context) {
                 Poll::Pending => return,
                 Poll::Ready(Some(Ok((request, response)))) => self.open(request, response),
-                Poll::Ready(_) => self.state = State::Closed,
+                Poll::Ready(_) => self.close(),
             }
         }
+    }
+
+    /// Nothing is told of calls any more: they end with their connection.
+    fn close(&mut self) {
+        self.state = State::Closed;
+        self.streams.clear();
     }
 
     fn open(&mut self, request: Request<RecvStream>, response: SendResponse<Bytes>) {

@@ -151,12 +151,14 @@ async def test_a_client_of_http_1_is_told_which_port_this_is(otlp):
 
 
 # Deadlines and cancellation: who gives up leaves nothing behind.
-async def test_a_call_whose_deadline_passes_is_answered_so(start_otlp):
+@pytest.mark.parametrize("left", ["200m", "0n"], ids=["soon", "passed before it came"])
+async def test_a_call_whose_deadline_passes_is_answered_so(start_otlp, left):
     consumer = StuckConsumer()
     async with start_otlp(consumers={Signal.TRACES: consumer}) as otlp, http2(otlp.grpc_target) as client:
-        answer = await client.call(grpc_message(sample_request(Signal.TRACES)), grpc_timeout="200m")
+        answer = await client.call(grpc_message(sample_request(Signal.TRACES)), grpc_timeout=left)
         assert (answer["grpc-status"], answer["grpc-message"]) == ("4", "the deadline of the call has passed")
-        await asyncio.wait_for(consumer.cancelled.wait(), 10)
+        if consumer.reached.is_set():
+            await asyncio.wait_for(consumer.cancelled.wait(), 10)
         assert otlp.requests("grpc", "refused") == 1
 
 
@@ -381,6 +383,19 @@ async def test_a_client_that_pings_too_often_is_disconnected(start_otlp):
         assert (goaway.error_code, goaway.additional_data) == (11, b"too_many_pings")
         async with otlp.channel() as channel:
             assert await export(channel, Signal.TRACES, b"") == b""
+
+
+async def test_pings_beside_refused_calls_are_as_free_as_beside_answers(otlp):
+    async with http2(otlp.grpc_target) as client:
+        for number in range(10):
+            client.h2.ping(number.to_bytes(8, "big"))
+            assert (await client.call(b"", path="/a.B/C"))["grpc-status"] == "12"
+        assert (await client.call(grpc_message(b"")))["grpc-status"] == "0"
+
+
+async def test_a_deadline_in_ten_thousand_years_is_none(otlp):
+    async with http2(otlp.grpc_target) as client:
+        assert (await client.call(grpc_message(b""), grpc_timeout="99999999H"))["grpc-status"] == "0"
 
 
 @pytest.mark.parametrize(("streams", "told"), [pytest.param(7, 7, id="7"), pytest.param(0, 100, id="the default")])

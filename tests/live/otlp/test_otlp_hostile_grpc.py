@@ -4,11 +4,12 @@ them is served.
 
 import asyncio
 import gzip
+import socket
 import zlib
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-from h2.events import StreamEnded, WindowUpdated
+from h2.events import DataReceived, StreamEnded, WindowUpdated
 from hpack import Encoder
 from hyperframe.frame import (
     ContinuationFrame,
@@ -21,6 +22,7 @@ from hyperframe.frame import (
 )
 
 from collector.api import Signal
+from collector.receivers.grpc import connection
 from collector.testing import sample_request
 from tests.live.otlp.frames import Http2, grpc_message, http2
 from tests.live.otlp.raw import drop, served_beside
@@ -127,6 +129,50 @@ async def test_parts_of_messages_hold_no_more_memory_than_admitted(start_otlp):
             if not client.answer(stream):
                 client.h2.reset_stream(stream)
         assert (await client.call(grpc_message(SPAN)))["grpc-status"] == "0"
+
+
+WATCH = "/grpc.health.v1.Health/Watch"
+REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+
+
+@pytest.mark.parametrize("path", ["/grpc.health.v1.Health/Check", WATCH, REFLECTION])
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "in parts"])
+async def test_who_only_asks_needs_no_large_message(otlp, path, whole):
+    question = grpc_message(b"\x7a\xc0\xb8\x02" + bytes(40_000))
+    async with served_beside(otlp, grpc=True), http2(otlp.grpc_target) as client:
+        stream = client.h2.get_next_available_stream_id()
+        client.h2.send_headers(stream, client.headers(path=path))
+        for start in range(0, len(question), 16_000):
+            client.h2.send_data(stream, question[start : start + 16_000])
+            await client.flush()
+            if not whole and start:
+                break
+        if path.endswith("Check"):
+            client.h2.end_stream(stream)
+            await client.flush()
+        await client.until(lambda event: event.stream_id == stream, StreamEnded)
+        expected = "3" if path.endswith("Check") and not whole else "8"
+        assert client.answer(stream)["grpc-status"] == expected
+
+
+async def test_answers_that_a_client_makes_no_room_for_are_bounded(otlp):
+    question = grpc_message(b"\x22\x37opentelemetry.proto.collector.metrics.v1.MetricsService")
+    async with http2(otlp.grpc_target) as client, http2(otlp.grpc_target) as other:
+        stream = client.h2.get_next_available_stream_id()
+        client.h2.send_headers(stream, client.headers(path=REFLECTION))
+        for _ in range(20):
+            client.h2.send_data(stream, question * 20)
+            await client.flush()
+            assert (await other.call(grpc_message(b"")))["grpc-status"] == "0"
+        for room in (None, stream):
+            client.h2.increment_flow_control_window(10 * MEBIBYTE, room)
+        await client.flush()
+        await client.until(lambda event: event.stream_id == stream, StreamEnded)
+        assert client.answer(stream)["grpc-message"] == "this connection was told enough; another one may ask more"
+        told = sum(len(event.data) for event in client.events if isinstance(event, DataReceived))
+        assert 0.9 * MEBIBYTE < told <= MEBIBYTE + 5 * 400
+        again = await client.call(question, path=REFLECTION)
+        assert (again["grpc-status"], (await client.call(grpc_message(SPAN)))["grpc-status"]) == ("8", "0")
 
 
 @asynccontextmanager
@@ -241,3 +287,29 @@ async def test_a_crowd_of_silent_connections_does_not_shut_others_out(otlp):
             writer.write(PREFACE if number % 2 else b"")
         async with served_beside(otlp, grpc=True):
             pass
+
+
+async def test_a_client_that_is_told_to_go_and_does_not_read_it_is_cut(otlp, monkeypatch):
+    monkeypatch.setattr(connection, "WRITE_TIMEOUT", 0.2)
+    server, loop = otlp.receiver._grpc._server, asyncio.get_running_loop()
+    host, _, port = otlp.grpc_target.rpartition(":")
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        await loop.sock_connect(client, (host, int(port)))
+        await loop.sock_sendall(client, PREFACE)
+        await loop.sock_recv(client, 1)
+        (served,) = server._connections
+        served._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        async with http2(otlp.grpc_target) as other:
+            waiting = 0
+            while waiting < 20_000:
+                served._transport.write(PingFrame(0, b"12345678").serialize() * 100)
+                assert (await other.call(grpc_message(b"")))["grpc-status"] == "0"
+                waiting = served._transport.get_write_buffer_size()
+            served.drain()
+            async with asyncio.timeout(10):
+                while served in server._connections:
+                    server._gone.clear()
+                    await server._gone.wait()
+            assert (await other.call(grpc_message(SPAN)))["grpc-status"] == "0"

@@ -88,6 +88,14 @@ def test_only_a_connection_without_calls_is_idle():
     assert connection.done == [(110, "drain", b"connection idle")]
 
 
+def test_a_connection_that_was_idle_twice_is_not_idle_while_a_call_is_under_way():
+    connection = Recorded(server={"max_connection_idle": "10s"})
+    connection.clocks.idle()
+    connection.clocks.busy()
+    connection.loop.pass_to(100)
+    assert connection.done == []
+
+
 def test_a_silent_client_is_pinged_and_cut_when_it_does_not_answer():
     connection = Recorded(server={"time": "60s", "timeout": "20s"})
     connection.loop.pass_to(30)
