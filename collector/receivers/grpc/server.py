@@ -8,12 +8,13 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final
 
-from collector.http import BACKLOG, HANDSHAKE_TIMEOUT
+from collector.http import BACKLOG
 from collector.receivers.addresses import most_connections
 from collector.receivers.admission import Admission
 from collector.receivers.config import MEBIBYTE, GrpcServerConfig
 from collector.receivers.grpc.connection import GrpcConnection
 from collector.receivers.grpc.engine import Engine, Make
+from collector.receivers.grpc.listener import TlsListener
 from collector.receivers.grpc.methods import Methods
 
 _LAST_WORD: Final = 0.5
@@ -35,18 +36,18 @@ class GrpcServer:
         self._calls: asyncio.TaskGroup
         self._running: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
-        self._listening: asyncio.Server | None = None
+        self._listening: asyncio.Server | TlsListener | None = None
 
     async def start(self, bound: Any, tls: ssl.SSLContext | None) -> None:
         """Listen on a bound socket."""
         ready = asyncio.Event()
         self._running = asyncio.create_task(self._run(ready))
         await ready.wait()
-        options: dict[str, Any] = {"ssl": tls, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT} if tls else {}
-        loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(
-            partial(GrpcConnection, self), sock=bound, backlog=BACKLOG, **options
-        )
+        make = partial(GrpcConnection, self)
+        if tls is not None:
+            self._listening = TlsListener(bound, tls, make, self._has_room)
+            return
+        self._listening = await asyncio.get_running_loop().create_server(make, sock=bound, backlog=BACKLOG)
 
     async def stop(self, grace: float) -> None:
         """Refuse new connections, let calls under way finish for `grace` seconds, cut the rest. Safe twice."""
@@ -91,10 +92,13 @@ class GrpcServer:
 
     def admit(self, connection: GrpcConnection) -> bool:
         """Tell whether there is room for a connection, which is then one of ours."""
-        if len(self._connections) >= self._most or self._listening is None:
+        if not self._has_room() or self._listening is None:
             return False
         self._connections.add(connection)
         return True
+
+    def _has_room(self, handshakes: int = 0) -> bool:
+        return len(self._connections) + handshakes < self._most
 
     def forget(self, connection: GrpcConnection) -> None:
         """Note that a connection has ended."""

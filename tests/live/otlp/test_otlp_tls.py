@@ -1,6 +1,7 @@
 """TLS, mutual TLS and certificates that are exchanged while the receiver runs, over gRPC and HTTP."""
 
 import asyncio
+import resource
 import ssl
 from pathlib import Path
 
@@ -86,6 +87,20 @@ async def test_a_client_that_begins_no_handshake_is_given_up_and_others_are_serv
         assert await over_http(otlp, authority) == (200, "server")
         assert await client.answer() is None
         assert otlp.log.lines == []
+
+
+async def test_handshakes_that_are_not_begun_count_as_connections(start_otlp, authority, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (8, 8))
+    async with start_otlp(protocols=["grpc"], grpc={"tls": authority.pair("server")}) as otlp:
+        address = otlp.grpc_target.rsplit(":", 1)
+        silent = [await asyncio.open_connection(*address) for _ in range(4)]
+        late, writer = await asyncio.open_connection(*address)
+        async with asyncio.timeout(5):
+            assert await late.read() == b""
+        for _, one in [*silent, (late, writer)]:
+            await drop(one)
+        while await over_grpc(otlp, authority) is not grpc.StatusCode.OK:
+            pass
 
 
 async def test_only_clients_of_the_authority_are_let_in(start_otlp, authority, tmp_path):
