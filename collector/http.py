@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from collector.api import Fatal
+from collector.listener import BACKLOG, TlsListener
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -27,10 +28,6 @@ _REASONS = {
     errno.EACCES: "the user that runs Ottery may not use this port; take one above 1023",
 }
 
-HANDSHAKE_TIMEOUT = 10.0
-"""Seconds that a client has to agree on TLS; asyncio would wait a minute."""
-
-BACKLOG = 2048
 _LAST_WORD = 0.5
 """Seconds that a request which is cut has for an answer."""
 
@@ -94,7 +91,7 @@ class _Connections(set[Any]):
 class HttpServer:
     """Serves an ASGI application on bound sockets, from `start` to `stop`, both in the running event loop.
 
-    `tls` is the context of HTTPS. `grace` is how long, in seconds, `stop` lets requests under way finish.
+    `tls` is the context of HTTPS; `most` connections may be open over it, handshakes included. `grace` is how long, in seconds, `stop` lets requests under way finish.
     `options` are further ones of `uvicorn.Config`.
     """
 
@@ -105,6 +102,7 @@ class HttpServer:
         *,
         tls: ssl.SSLContext | None = None,
         grace: int = 5,
+        most: int | None = None,
         **options: Any,
     ) -> None:
         self._sockets = list(sockets)
@@ -125,7 +123,8 @@ class HttpServer:
         self._connections = self._server.server_state.connections = _Connections()
         self._tasks = self._server.server_state.tasks
         self._grace = grace
-        self._listening: list[asyncio.Server] = []
+        self._most = most
+        self._listening: list[asyncio.Server | TlsListener] = []
         self._date: asyncio.TimerHandle | None = None
 
     @property
@@ -137,11 +136,16 @@ class HttpServer:
         """Listen. `uvicorn.Server.serve` would poll ten times a second and take the process's signals."""
         config = self._server.config
         config.load()
-        tls: dict[str, Any] = {"ssl": config.ssl, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT} if config.ssl else {}
         loop = asyncio.get_running_loop()
         for bound in self._sockets:
-            self._listening.append(await loop.create_server(self._protocol, sock=bound, backlog=BACKLOG, **tls))
+            if config.ssl:
+                self._listening.append(TlsListener(bound, config.ssl, self._protocol, self._has_room))
+            else:
+                self._listening.append(await loop.create_server(self._protocol, sock=bound, backlog=BACKLOG))
         self._refresh_date()
+
+    def _has_room(self, handshakes: int) -> bool:
+        return self._most is None or len(self._connections) + handshakes < self._most
 
     def _protocol(self) -> asyncio.Protocol:
         config, state = self._server.config, self._server.server_state

@@ -8,13 +8,12 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final
 
-from collector.http import BACKLOG
+from collector.listener import BACKLOG, TlsListener
 from collector.receivers.addresses import most_connections
 from collector.receivers.admission import Admission
 from collector.receivers.config import MEBIBYTE, GrpcServerConfig
 from collector.receivers.grpc.connection import GrpcConnection
 from collector.receivers.grpc.engine import Engine, Make
-from collector.receivers.grpc.listener import TlsListener
 from collector.receivers.grpc.methods import Methods
 
 _LAST_WORD: Final = 0.5

@@ -102,6 +102,7 @@ class OtlpReceiver:
             [bound],
             tls=tls,
             grace=STOP_GRACE,
+            most=most_connections(),
             http=partial(GuardedProtocol, limits=_connection_limits(config)),
             timeout_keep_alive=config.idle_timeout or _FOR_EVER,
         )

@@ -89,18 +89,29 @@ async def test_a_client_that_begins_no_handshake_is_given_up_and_others_are_serv
         assert otlp.log.lines == []
 
 
-async def test_handshakes_that_are_not_begun_count_as_connections(start_otlp, authority, monkeypatch):
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+async def test_handshakes_that_are_not_begun_count_as_connections(start_otlp, authority, monkeypatch, protocol):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (8, 8))
-    async with start_otlp(protocols=["grpc"], grpc={"tls": authority.pair("server")}) as otlp:
-        address = otlp.grpc_target.rsplit(":", 1)
+    async with start_otlp(protocols=[protocol], **{protocol: {"tls": authority.pair("server")}}) as otlp:
+        address = otlp.grpc_target.rsplit(":", 1) if protocol == "grpc" else otlp.http_address
         silent = [await asyncio.open_connection(*address) for _ in range(4)]
         late, writer = await asyncio.open_connection(*address)
         async with asyncio.timeout(5):
             assert await late.read() == b""
         for _, one in [*silent, (late, writer)]:
             await drop(one)
-        while await over_grpc(otlp, authority) is not grpc.StatusCode.OK:
-            pass
+        async with asyncio.timeout(5):
+            while not await is_served(otlp, authority, protocol):
+                pass
+
+
+async def is_served(otlp, authority, protocol):
+    if protocol == "grpc":
+        return await over_grpc(otlp, authority) is grpc.StatusCode.OK
+    try:
+        return (await over_http(otlp, authority))[0] == 200
+    except httpx2.TransportError:
+        return False
 
 
 async def test_only_clients_of_the_authority_are_let_in(start_otlp, authority, tmp_path):

@@ -9,7 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from collector.http import BACKLOG, HANDSHAKE_TIMEOUT
+BACKLOG: Final = 2048
+"""Connections that wait to be accepted."""
+
+HANDSHAKE_TIMEOUT: Final = 10.0
+"""Seconds that a client has to agree on TLS; asyncio would wait a minute."""
 
 _PAUSE: Final = 1.0
 """Seconds until the next try where the process has no descriptor left, as asyncio's servers have it."""
