@@ -1,14 +1,17 @@
 """What a process can do only with the descriptors it may have, and with the engine that it has."""
 
 import socket
+import ssl
 import urllib.error
 import urllib.request
 from contextlib import ExitStack
 
 import pytest
+import yaml
 
 from collector.api import Signal
 from collector.testing import sample_request
+from tests.live.certificates import Authority
 
 SPAN = sample_request(Signal.TRACES, 1)
 REQUEST = (
@@ -56,6 +59,35 @@ def test_one_connection_too_many_is_told_to_come_back_and_those_that_are_there_g
         assert (refused.startswith("http/1.1 503 "), "retry-after: 1\r\n" in refused) == (True, True)
         clients[0].sendall(REQUEST)
         assert head(clients[0]).startswith("http/1.1 200 ")
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_handshakes_that_nobody_begins_count_as_connections(ottery, tmp_path, protocol):
+    authority = Authority(tmp_path)
+    port = {"grpc": ottery.grpc, "http": ottery.http}[protocol]
+    document = yaml.safe_load(configuration(ottery, ""))
+    block = {"endpoint": f"localhost:{port}", "tls": authority.pair("server")}
+    document["receivers"]["otlp"]["protocols"] = {protocol: block}
+    ottery.descriptors = 300
+    ottery.write(yaml.dump(document))
+    ottery.start()
+    tls = ssl.create_default_context(cafile=str(authority.ca))
+    tls.set_alpn_protocols(["h2" if protocol == "grpc" else "http/1.1"])
+
+    def is_served():
+        with socket.create_connection(("localhost", port), timeout=10) as plain:
+            try:
+                tls.wrap_socket(plain, server_hostname="localhost").close()
+            except OSError:
+                return False
+        return True
+
+    with ExitStack() as crowd:
+        silent = [crowd.enter_context(socket.create_connection(("localhost", port))) for _ in range(151)]
+        silent[-1].settimeout(5)
+        assert silent[-1].recv(1) == b""
+        assert not is_served()
+    ottery.until(is_served, "served again")
 
 
 def test_queries_without_an_engine_are_told_so(ottery):

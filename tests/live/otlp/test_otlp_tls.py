@@ -1,7 +1,6 @@
 """TLS, mutual TLS and certificates that are exchanged while the receiver runs, over gRPC and HTTP."""
 
 import asyncio
-import resource
 import ssl
 from pathlib import Path
 
@@ -87,31 +86,6 @@ async def test_a_client_that_begins_no_handshake_is_given_up_and_others_are_serv
         assert await over_http(otlp, authority) == (200, "server")
         assert await client.answer() is None
         assert otlp.log.lines == []
-
-
-@pytest.mark.parametrize("protocol", ["grpc", "http"])
-async def test_handshakes_that_are_not_begun_count_as_connections(start_otlp, authority, monkeypatch, protocol):
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (8, 8))
-    async with start_otlp(protocols=[protocol], **{protocol: {"tls": authority.pair("server")}}) as otlp:
-        address = otlp.grpc_target.rsplit(":", 1) if protocol == "grpc" else otlp.http_address
-        silent = [await asyncio.open_connection(*address) for _ in range(4)]
-        late, writer = await asyncio.open_connection(*address)
-        async with asyncio.timeout(5):
-            assert await late.read() == b""
-        for _, one in [*silent, (late, writer)]:
-            await drop(one)
-        async with asyncio.timeout(5):
-            while not await is_served(otlp, authority, protocol):
-                pass
-
-
-async def is_served(otlp, authority, protocol):
-    if protocol == "grpc":
-        return await over_grpc(otlp, authority) is grpc.StatusCode.OK
-    try:
-        return (await over_http(otlp, authority))[0] == 200
-    except httpx2.TransportError:
-        return False
 
 
 async def test_only_clients_of_the_authority_are_let_in(start_otlp, authority, tmp_path):
