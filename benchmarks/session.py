@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from benchmarks.runner import Result, measure
 from benchmarks.sinks import InvalidError, Sink
 from benchmarks.systems import System
 from benchmarks.work import Work
+
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Session:
@@ -38,7 +42,7 @@ class Session:
         return True
 
     def _problem(self, message: str) -> None:
-        self.problems.append(message)
+        self.problems.append(_COLOURS.sub("", message.splitlines()[0]))
         self._console.print(message, style="bold red", markup=False, highlight=False)
 
     def run(self, kind: Callable[[Path], Sink], directory: Path, work: Sequence[Work] | None = None) -> None:
