@@ -16,7 +16,6 @@ from benchmarks.sinks import InvalidError, Sink
 from benchmarks.systems import System
 from benchmarks.work import Work
 
-
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
