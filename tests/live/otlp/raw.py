@@ -69,6 +69,15 @@ async def drop(writer):
         await writer.wait_closed()
 
 
+async def read_and_forget(reader):
+    """Read as long as there is something to read."""
+    try:
+        while await reader.read(65536):
+            pass
+    except ConnectionError:
+        pass
+
+
 def post(body=b"", *lines, path="/v1/traces", media="application/x-protobuf", length=None):
     """Return the bytes of a request with further header `lines`; `length` is what it says of its body."""
     size = len(body) if length is None else length

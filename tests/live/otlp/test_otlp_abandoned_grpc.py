@@ -11,7 +11,7 @@ from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, RstStreamFram
 from collector.api import Overloaded, Rejected, Signal
 from collector.testing import sample_request
 from tests.live.otlp.frames import EXPORT, Http2, grpc_message
-from tests.live.otlp.raw import drop
+from tests.live.otlp.raw import drop, read_and_forget
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 PATHS = [EXPORT] * 6 + [
@@ -43,7 +43,8 @@ class Moody:
             case 0:
                 await asyncio.sleep(0)
             case 1:
-                await asyncio.sleep(0.001)
+                for _ in range(5):
+                    await asyncio.sleep(0)
             case 2:
                 await asyncio.Event().wait()
             case 3:
@@ -97,14 +98,6 @@ async def leave_calls(chance, target):
     finally:
         reading.cancel()
         await drop(writer)
-
-
-async def read_and_forget(reader):
-    try:
-        while await reader.read(65536):
-            pass
-    except ConnectionError:
-        pass
 
 
 @pytest.mark.parametrize("seed", range(2))
