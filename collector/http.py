@@ -1,4 +1,4 @@
-"""HTTP servers inside our event loop: uvicorn without its own signal handlers, tasks and exits."""
+"""ASGI applications inside our event loop: uvicorn without its own signal handlers, tasks and exits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import errno
 import re
 import socket
-import ssl
 import time
 from collections.abc import Sequence
 from email.utils import formatdate
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from collector.api import Fatal
-from collector.listener import BACKLOG, TlsListener
+from collector.listener import BACKLOG
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -88,10 +87,10 @@ class _Connections(set[Any]):
             await self._left.wait()
 
 
-class HttpServer:
+class AsgiServer:
     """Serves an ASGI application on bound sockets, from `start` to `stop`, both in the running event loop.
 
-    `tls` is the context of HTTPS; `most` connections may be open over it, handshakes included. `grace` is how long, in seconds, `stop` lets requests under way finish.
+    `grace` is how long, in seconds, `stop` lets requests under way finish.
     `options` are further ones of `uvicorn.Config`.
     """
 
@@ -100,9 +99,7 @@ class HttpServer:
         app: ASGI3Application,
         sockets: Sequence[socket.socket],
         *,
-        tls: ssl.SSLContext | None = None,
         grace: int = 5,
-        most: int | None = None,
         **options: Any,
     ) -> None:
         self._sockets = list(sockets)
@@ -116,15 +113,13 @@ class HttpServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            ssl_context_factory=(lambda _config, _default: tls) if tls else None,
             **{"http": "httptools", **options},
         )
         self._server = uvicorn.Server(config)
         self._connections = self._server.server_state.connections = _Connections()
         self._tasks = self._server.server_state.tasks
         self._grace = grace
-        self._most = most
-        self._listening: list[asyncio.Server | TlsListener] = []
+        self._listening: list[asyncio.Server] = []
         self._date: asyncio.TimerHandle | None = None
 
     @property
@@ -138,14 +133,9 @@ class HttpServer:
         config.load()
         loop = asyncio.get_running_loop()
         for bound in self._sockets:
-            if config.ssl:
-                self._listening.append(TlsListener(bound, config.ssl, self._protocol, self._has_room))
-            else:
-                self._listening.append(await loop.create_server(self._protocol, sock=bound, backlog=BACKLOG))
+            server = await loop.create_server(self._protocol, sock=bound, ssl=config.ssl, backlog=BACKLOG)
+            self._listening.append(server)
         self._refresh_date()
-
-    def _has_room(self, handshakes: int) -> bool:
-        return self._most is None or len(self._connections) + handshakes < self._most
 
     def _protocol(self) -> asyncio.Protocol:
         config, state = self._server.config, self._server.server_state

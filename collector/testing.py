@@ -193,6 +193,10 @@ class RecordingMetrics(Recorder):
         self._observations.setdefault(_series(metric, "histogram", labels), []).append(value)
         self.notify()
 
+    def bind(self, metric: Metric, **labels: str) -> Callable[[float], None]:
+        count = self.observe if metric.kind == "histogram" else self.add
+        return lambda value: count(metric, value, **labels)
+
     def value(self, metric: Metric, **labels: str) -> float:
         """Return a counter's sum or a gauge's value; 0 when it was never touched."""
         return self._values.get(_series(metric, metric.kind, labels), 0)

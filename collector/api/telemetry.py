@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -29,6 +30,12 @@ class Metrics(Protocol):
 
     def observe(self, metric: Metric, value: float, **labels: str) -> None:
         """Add one observation to a histogram."""
+
+    def bind(self, metric: Metric, **labels: str) -> Callable[[float], None]:
+        """Return what adds to one series of a counter, or observes for one of a histogram; the series is there then.
+
+        For what is counted with every request: its labels are looked up once.
+        """
 
 
 class State(StrEnum):

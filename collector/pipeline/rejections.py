@@ -30,3 +30,8 @@ class Rejections:
 
     def observe(self, metric: Metric, value: float, **labels: str) -> None:
         self._metrics.observe(metric, value, **labels)
+
+    def bind(self, metric: Metric, **labels: str) -> Callable[[float], None]:
+        if metric is OTTERY_REJECTED:
+            return lambda value: self.add(metric, value, **labels)
+        return self._metrics.bind(metric, **labels)

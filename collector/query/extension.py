@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, cast
 
 from collector.api import Settings
-from collector.http import HttpServer, bind
+from collector.http import AsgiServer, bind
 from collector.query.app import ClickHouseHttp
 from collector.query.config import ClickHouseServerConfig
 from collector.query.engine import Engine
@@ -32,7 +32,7 @@ class ClickHouseServer:
         self._settings = settings
         self._engine = Engine(config)
         self._app: ClickHouseHttp | None = None
-        self._server: HttpServer | None = None
+        self._server: AsgiServer | None = None
 
     @property
     def listening(self) -> Mapping[str, str]:
@@ -47,7 +47,7 @@ class ClickHouseServer:
         bound = bind(self._config.endpoint)
         local = ip_address(bound.getsockname()[0]).is_loopback
         self._app = ClickHouseHttp(self._config, self._engine, self._settings.log, local=local)
-        self._server = HttpServer(cast("ASGI3Application", self._app), [bound], timeout_keep_alive=_KEEP_ALIVE)
+        self._server = AsgiServer(cast("ASGI3Application", self._app), [bound], timeout_keep_alive=_KEEP_ALIVE)
         await self._server.start()
         if not local and not self._config.users:
             self._settings.log.warning(

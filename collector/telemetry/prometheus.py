@@ -56,6 +56,11 @@ class PrometheusMetrics:
     def observe(self, metric: Metric, value: float, **labels: str) -> None:
         self._histograms.find(metric, labels).observe(value)
 
+    def bind(self, metric: Metric, **labels: str) -> Callable[[float], None]:
+        if metric.kind == "histogram":
+            return self._histograms.find(metric, labels).observe
+        return self._counters.find(metric, labels).inc
+
     def register(self, collector: Collector) -> None:
         """Ask `collector` for its own series at every scrape."""
         self._registry.register(collector)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from collector.api import Fatal
-from collector.http import HttpServer, bind
+from collector.http import AsgiServer, bind
 from collector.telemetry.prometheus import PrometheusMetrics
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ class PageServer:
     def __init__(self, endpoint: str, pages: Mapping[str, Callable[[], Page]]) -> None:
         self._endpoint = endpoint
         self._app = Pages(pages)
-        self._server: HttpServer | None = None
+        self._server: AsgiServer | None = None
 
     async def start(self) -> None:
-        self._server = HttpServer(self._app, [bind(self._endpoint)], grace=1)
+        self._server = AsgiServer(self._app, [bind(self._endpoint)], grace=1)
         await self._server.start()
 
     async def stop(self) -> None:

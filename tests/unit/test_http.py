@@ -5,7 +5,7 @@ import httpx2
 import pytest
 
 from collector.api import Fatal
-from collector.http import HttpServer, bind, split_endpoint
+from collector.http import AsgiServer, bind, split_endpoint
 
 
 async def hello(scope, receive, send):
@@ -34,7 +34,7 @@ def test_an_endpoint_of_another_shape_is_an_error_that_shows_the_right_one(endpo
 
 async def test_a_server_answers_until_it_is_stopped_and_leaves_signals_alone():
     before = signal.getsignal(signal.SIGTERM)
-    server = HttpServer(hello, [bind("localhost:0")])
+    server = AsgiServer(hello, [bind("localhost:0")])
     await server.start()
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
         answer = await client.get("/")
@@ -49,7 +49,7 @@ async def test_a_server_answers_until_it_is_stopped_and_leaves_signals_alone():
 
 async def test_a_server_that_never_started_closes_its_socket():
     bound = bind("127.0.0.1:0")
-    await HttpServer(hello, [bound]).stop()
+    await AsgiServer(hello, [bound]).stop()
     assert bound.fileno() == -1
 
 
@@ -61,7 +61,7 @@ async def test_a_request_under_way_is_finished_before_the_server_stops():
         await release.wait()
         await hello(scope, receive, send)
 
-    server = HttpServer(slow, [bind("127.0.0.1:0")])
+    server = AsgiServer(slow, [bind("127.0.0.1:0")])
     await server.start()
     async with httpx2.AsyncClient() as client, asyncio.TaskGroup() as tasks:
         answer = tasks.create_task(client.get(f"http://127.0.0.1:{server.port}/"))
@@ -78,7 +78,7 @@ async def test_a_request_that_never_ends_is_cut_after_the_grace_period():
         arrived.set()
         await asyncio.Event().wait()
 
-    server = HttpServer(stuck, [bind("127.0.0.1:0")], grace=0)
+    server = AsgiServer(stuck, [bind("127.0.0.1:0")], grace=0)
     await server.start()
     _, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -99,7 +99,7 @@ async def test_a_request_that_is_cut_may_answer_first():
             await send({"type": "http.response.body", "body": b""})
             raise
 
-    server = HttpServer(stuck, [bind("127.0.0.1:0")], grace=0)
+    server = AsgiServer(stuck, [bind("127.0.0.1:0")], grace=0)
     await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")

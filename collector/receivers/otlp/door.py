@@ -74,14 +74,15 @@ class Counter:
     """Counts the requests of one transport by what became of them."""
 
     def __init__(self, settings: Settings, transport: str) -> None:
-        self._metrics = settings.metrics
         self.labels = {"receiver": settings.id, "transport": transport}
-        for outcome in ("success", "refused", "failure"):
-            self.add(outcome, 0)
+        self._outcomes = {
+            outcome: settings.metrics.bind(RECEIVER_REQUESTS, **self.labels, outcome=outcome)
+            for outcome in ("success", "refused", "failure")
+        }
 
-    def add(self, outcome: str, value: int = 1) -> None:
+    def add(self, outcome: str) -> None:
         """Count a request; `refused` is one that the sender must change or repeat, `failure` is our fault."""
-        self._metrics.add(RECEIVER_REQUESTS, value, **self.labels, outcome=outcome)
+        self._outcomes[outcome](1)
 
     def refusal(self, refusal: Refusal) -> None:
         """Count a request that was answered with `refusal`."""
@@ -105,12 +106,16 @@ class Door:
         self._workers = room.workers
         self._consume = consume
         self._limit = limit
-        self._labels = counter.labels
-        self._metrics = room.settings.metrics
+        metrics = room.settings.metrics
+        self._accepted, self._refused, self._failed = (
+            metrics.bind(family[signal], **counter.labels)
+            for family in (RECEIVER_ACCEPTED, RECEIVER_REFUSED, RECEIVER_FAILED)
+        )
+        self._took = {
+            place: metrics.bind(RECEIVER_READ, receiver=room.settings.id, place=place) for place in ("loop", "worker")
+        }
         self.guard = room.settings.guards.get(signal, _always_open)
         self._inline = _INLINE[room.codec.name]
-        for metric in (RECEIVER_ACCEPTED, RECEIVER_REFUSED, RECEIVER_FAILED):
-            self._metrics.add(metric[signal], 0, **self._labels)
 
     async def take(self, request: Request, lease: Lease) -> Scan:
         """Hand a request over and return what was found in it; then the client may be told that it is safe.
@@ -125,13 +130,13 @@ class Door:
                 items = received.batch.items
                 await self._consume(received.batch)
         except (Overloaded, Retryable, Rejected):
-            self._metrics.add(RECEIVER_REFUSED[self.signal], items, **self._labels)
+            self._refused(items)
             raise
         except Exception as error:
-            self._metrics.add(RECEIVER_FAILED[self.signal], items, **self._labels)
+            self._failed(items)
             self._tell(error)
             raise
-        self._metrics.add(RECEIVER_ACCEPTED[self.signal], items, **self._labels)
+        self._accepted(items)
         if received.scan.rejected:
             self._count_rejected(received.scan.rejected)
         return received.scan
@@ -157,12 +162,12 @@ class Door:
         clock = self._settings.clock
         began = clock.monotonic()
         received = self._codec.read(self.signal, body, json=request.json, context=context)
-        self._metrics.observe(RECEIVER_READ, clock.monotonic() - began, receiver=self._settings.id, place=place)
+        self._took[place](clock.monotonic() - began)
         return received
 
     def _count_rejected(self, items: int) -> None:
         labels = {"signal": self.signal.value, "receiver": self._settings.id, "reason": "invalid"}
-        self._metrics.add(OTTERY_REJECTED, items, **labels)
+        self._settings.metrics.add(OTTERY_REJECTED, items, **labels)
 
     def _tell(self, error: Exception) -> None:
         """Log where a fault of ours arose; its message is left out, because it may quote the payload."""

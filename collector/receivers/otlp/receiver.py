@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
 from collector.api import Settings, Signal, State
-from collector.http import HttpServer
-from collector.receivers.addresses import address_of, bound_socket, most_connections
+from collector.receivers.addresses import address_of, bound_socket
 from collector.receivers.admission import Admission
 from collector.receivers.certificates import Certificates
 from collector.receivers.config import MEBIBYTE, GrpcServerConfig
+from collector.receivers.http.server import HttpServer
 from collector.receivers.inert import inert_keys
 from collector.receivers.otlp.config import OtlpConfig, OtlpHttpConfig
 from collector.receivers.otlp.door import Counter, Door, Room
 from collector.receivers.otlp.grpc import OtlpGrpc
 from collector.receivers.otlp.http import OtlpHttp
-from collector.receivers.protocol import ConnectionLimits, GuardedProtocol
 from collector.receivers.workers import Workers
 from collector.wire.codec import codec
 
-if TYPE_CHECKING:
-    from uvicorn._types import ASGI3Application
-
 STOP_GRACE: Final = 5
 """Seconds that requests under way have to finish once the receiver stops."""
-
-_FOR_EVER = 10**9
 
 
 class OtlpReceiver:
@@ -71,7 +64,7 @@ class OtlpReceiver:
             if grpc is not None:
                 stopping.create_task(grpc.stop(STOP_GRACE))
             if http is not None:
-                stopping.create_task(http.stop())
+                stopping.create_task(http.stop(STOP_GRACE))
         self._workers.stop()
 
     async def _start_grpc(self, config: GrpcServerConfig, room: Room) -> None:
@@ -97,18 +90,6 @@ class OtlpReceiver:
         if config.tls is not None:
             tls = Certificates(config.tls, "http/1.1", self._settings.clock, self._settings.log).server_context()
         bound = bound_socket(config)
-        self._http = HttpServer(
-            cast("ASGI3Application", OtlpHttp(config, doors, room.admission, counter)),
-            [bound],
-            tls=tls,
-            grace=STOP_GRACE,
-            most=most_connections(),
-            http=partial(GuardedProtocol, limits=_connection_limits(config)),
-            timeout_keep_alive=config.idle_timeout or _FOR_EVER,
-        )
-        await self._http.start()
+        self._http = HttpServer(config, OtlpHttp(config, doors, counter), room.admission)
+        await self._http.start(bound, tls)
         self._listening["OTLP over HTTP"] = address_of(config, bound)
-
-
-def _connection_limits(config: OtlpHttpConfig) -> ConnectionLimits:
-    return ConnectionLimits(config.read_header_timeout, config.write_timeout, most_connections())

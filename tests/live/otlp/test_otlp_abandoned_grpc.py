@@ -113,6 +113,6 @@ async def test_calls_that_are_left_in_any_state_hold_nothing(start_otlp, capfd, 
                 server._gone.clear()
                 await server._gone.wait()
         async with asyncio.timeout(10):
-            await asyncio.gather(*server._calls._tasks, return_exceptions=True)
-        assert (server.admission.held, len(server._calls._tasks)) == (0, 0)
+            await asyncio.gather(*server._tasks._tasks, return_exceptions=True)
+        assert (server.admission.held, len(server._tasks._tasks)) == (0, 0)
     assert "Traceback" not in "".join(capfd.readouterr())

@@ -10,7 +10,7 @@ import h2.connection
 import h2.events
 import h2.exceptions
 
-from collector.http import HttpServer, bind
+from collector.http import AsgiServer, bind
 from collector.testing import Recorder
 
 HANG = object()
@@ -78,7 +78,8 @@ class HttpSink(Scripted):
 
     async def start(self):
         bound = bind(f"127.0.0.1:{self.port}")
-        self._server = HttpServer(self._app, [bound], tls=self.tls, grace=0)
+        options = {"ssl_context_factory": lambda _config, _default: self.tls} if self.tls else {}
+        self._server = AsgiServer(self._app, [bound], grace=0, **options)
         self.port = self._server.port
         await self._server.start()
 

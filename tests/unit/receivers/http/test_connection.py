@@ -1,0 +1,206 @@
+"""A server of small answers on real sockets, with an application whose answers wait until a test lets them go."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from collector.http import bind
+from collector.receivers.admission import Admission
+from collector.receivers.config import HttpServerConfig
+from collector.receivers.http.answer import Answer
+from collector.receivers.http.server import HttpServer
+from collector.testing import Recorder
+from tests.live.otlp.raw import raw
+
+
+class Held(Recorder):
+    """Answers with the body that came, once `release` is set; refuses every path but `/`."""
+
+    def __init__(self):
+        super().__init__()
+        self.serving = self.served = self.gone = 0
+        self.refused = []
+        self.release = asyncio.Event()
+        self.release.set()
+
+    def open(self, head):
+        if head.path != "/":
+            raise LookupError(head.path)
+        return Answer(204, []) if head.method == b"OPTIONS" else self._serve
+
+    async def _serve(self, pieces, lease):
+        self.serving += 1
+        self.notify()
+        await self.release.wait()
+        body = b"".join(pieces)
+        if body == b"bad":
+            raise ValueError
+        self.served += 1
+        return Answer(200, [], body)
+
+    def refuse(self, head, error):
+        self.refused.append((head.target, type(error).__name__))
+        self.notify()
+        return Answer(400, [], b"no")
+
+    def left(self):
+        self.gone += 1
+        self.notify()
+
+
+class Served:
+    def __init__(self, server, application, admission, bound):
+        self.server, self.application, self.admission = server, application, admission
+        self.http_address = bound.getsockname()
+
+
+@contextlib.asynccontextmanager
+async def served(**config):
+    application, admission, bound = Held(), Admission(1 << 24), bind("127.0.0.1:0")
+    server = HttpServer(HttpServerConfig(endpoint="127.0.0.1:0", **config), application, admission)
+    await server.start(bound, None)
+    try:
+        yield Served(server, application, admission, bound)
+    finally:
+        application.release.set()
+        await server.stop(5)
+    assert admission.held == 0
+
+
+def post(body=b"", *lines, target=b"/", method=b"POST"):
+    head = [method + b" " + target + b" HTTP/1.1", b"Host: x", b"Content-Length: %d" % len(body), *lines, b"", b""]
+    return b"\r\n".join(head) + body
+
+
+async def test_requests_are_answered_in_order_each_when_the_one_before_is():
+    async with served() as here, raw(here) as client:
+        here.application.release.clear()
+        await client.send(post(b"one") + post(b"no", target=b"/no") + post(b"two") + post(method=b"OPTIONS"))
+        await here.application.until(lambda: here.application.serving)
+        assert here.application.refused == [(b"/no", "LookupError")]
+        here.application.release.set()
+        answers = [await client.answer() for _ in range(4)]
+    assert [(answer.status, answer.body) for answer in answers] == [
+        (200, b"one"),
+        (400, b"no"),
+        (200, b"two"),
+        (204, b""),
+    ]
+    assert [answer.headers.get("connection") for answer in answers] == [None] * 4
+
+
+async def test_what_fails_is_refused_and_the_connection_goes_on():
+    async with served() as here, raw(here) as client:
+        await client.send(post(b"bad") + post(b"good"))
+        assert [(await client.answer()).body for _ in range(2)] == [b"no", b"good"]
+    assert here.application.refused == [(b"/", "ValueError")]
+
+
+async def test_what_came_before_something_malformed_is_answered_first():
+    async with served() as here, raw(here) as client:
+        await client.send(post(b"one") + b"nonsense\r\n\r\n" + post(b"two"))
+        assert await client.answers() == [200, 400]
+
+
+async def test_a_client_that_asks_gets_leave_to_send_its_body_once():
+    async with served() as here, raw(here) as client:
+        whole = post(b"body", b"Expect: 100-continue")
+        await client.send(whole[:-4])
+        assert (await client.answer()).status == 100
+        await client.send(whole[-4:])
+        assert (await client.answer()).body == b"body"
+        await client.send(whole)
+        assert (await client.answer()).status == 200
+
+
+async def test_the_answer_to_head_has_no_body():
+    async with served() as here, raw(here) as client:
+        await client.send(post(target=b"/no", method=b"HEAD"), post(b"next"))
+        head = await client.reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400")
+        assert (await client.answer()).body == b"next"
+
+
+async def test_a_refused_request_that_is_still_coming_ends_its_connection_once_its_client_has_read_the_answer():
+    async with served() as here, raw(here) as client:
+        large = post(bytes(1 << 22), target=b"/no")
+        await client.send(large[: 1 << 20])
+        answer = await client.answer()
+        assert (answer.status, answer.headers["connection"]) == (400, "close")
+        await client.send(large[1 << 20 :])
+        assert await client.answer() is None
+
+
+@pytest.mark.parametrize("sent", [b"", post(b"body")[:-1], post(b"body")[:20]], ids=["nothing", "a body", "a head"])
+async def test_a_client_that_leaves_is_forgotten(sent):
+    async with served() as here:
+        async with raw(here) as client:
+            await client.send(post(b"one"), sent)
+            assert (await client.answer()).body == b"one"
+        await here.server.stop(5)
+        assert here.application.gone == (1 if sent.endswith(b"bod") else 0)
+
+
+async def test_a_request_that_was_whole_is_served_to_the_end_though_its_client_left():
+    async with served() as here:
+        here.application.release.clear()
+        async with raw(here) as client:
+            await client.send(post(b"one"))
+            await here.application.until(lambda: here.application.serving)
+        stopping = asyncio.create_task(here.server.stop(5))
+        await asyncio.sleep(0)
+        assert not stopping.done()
+        here.application.release.set()
+        await stopping
+    assert (here.application.served, here.application.gone, here.application.refused) == (1, 0, [])
+
+
+async def test_a_server_that_stops_finishes_what_is_under_way_and_closes_what_is_idle():
+    async with served() as here, raw(here) as busy, raw(here) as idle:
+        await idle.send(post(b"idle"))
+        assert (await idle.answer()).headers.get("connection") is None
+        here.application.release.clear()
+        await busy.send(post(b"one") + post(b"two"))
+        await here.application.until(lambda: here.application.serving == 2)
+        stopping = asyncio.create_task(here.server.stop(5))
+        assert await idle.answer() is None
+        here.application.release.set()
+        answers = [await busy.answer() for _ in range(3)]
+        await stopping
+    assert [(answer.body, answer.headers.get("connection")) for answer in answers[:2]] == [
+        (b"one", None),
+        (b"two", "close"),
+    ]
+    assert answers[2] is None
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["served", "still coming"])
+async def test_what_does_not_end_in_time_is_told_so_and_cut(whole):
+    async with served() as here, raw(here) as client:
+        here.application.release.clear()
+        request = post(b"body", b"Expect: 100-continue")
+        await client.send(request[:-4])
+        assert (await client.answer()).status == 100
+        if whole:
+            await client.send(request[-4:])
+            await here.application.until(lambda: here.application.serving)
+        await here.server.stop(0)
+        answer = await client.answer()
+        assert (answer.status, answer.headers["connection"]) == (400, "close")
+        assert await client.answer() is None
+    assert here.application.refused == [(b"/", "Refused")]
+
+
+async def test_a_client_that_sends_on_while_it_is_served_is_not_read_until_it_is_answered():
+    async with served() as here, raw(here) as client:
+        here.application.release.clear()
+        await client.send(post(b"one"))
+        await here.application.until(lambda: here.application.serving)
+        sending = asyncio.create_task(client.send(*[post(bytes(1 << 20))] * 12))
+        done, _ = await asyncio.wait([sending], timeout=0.2)
+        assert not done
+        assert here.admission.held < 1 << 21
+        here.application.release.set()
+        assert [(await client.answer()).status for _ in range(13)] == [200] * 13
+        await sending
