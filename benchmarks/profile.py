@@ -45,8 +45,8 @@ def main(
     with tempfile.TemporaryDirectory() as directory:
         sink = CountingSink(Path(directory))
         try:
-            with running(under_test, chosen, sink) as (server, generator):
-                _record(server, generator, chosen, target, seconds, python=system.startswith("ottery"))
+            with running(under_test, chosen, sink) as run:
+                _record(run.server, run.generator, chosen, target, seconds, python=system.startswith("ottery"))
         finally:
             sink.server.stop()
     _print_perf(target)
@@ -55,7 +55,7 @@ def main(
 
 def _record(server: Server, generator: Driver, work: Work, target: Path, seconds: float, *, python: bool) -> None:
     pid = str(server.process.pid)
-    _load(generator, work, 1.0)
+    load(generator, work, 1.0)
     recorders = []
     if perf := shutil.which("perf"):
         recorders.append([perf, "record", "-q", "-F", str(_RATE), "-g", "-p", pid, "-o", f"{target}.perf"])
@@ -66,7 +66,7 @@ def _record(server: Server, generator: Driver, work: Work, target: Path, seconds
         )
     running_ones = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for command in recorders]
     before, begin = server.usage().cpu, time.monotonic()
-    sent = _load(generator, work, seconds)
+    sent = load(generator, work, seconds)
     cpu = server.usage().cpu - before
     print(f"{sent} items, {cpu / sent * 1e6:.2f} µs of CPU an item, {cpu / (time.monotonic() - begin):.2f} cores")
     for process in running_ones:
@@ -74,7 +74,7 @@ def _record(server: Server, generator: Driver, work: Work, target: Path, seconds
         process.wait(30)
 
 
-def _load(generator: Driver, work: Work, seconds: float) -> int:
+def load(generator: Driver, work: Work, seconds: float) -> int:
     """Send for about `seconds`; return the number of items. The ids repeat: nothing is checked here."""
     sent = 0
     deadline = time.monotonic() + seconds

@@ -100,8 +100,17 @@ def _source(work: Work, directory: Path) -> Iterator[int]:
         broker.stop()
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A collector, the generator of its work, and where it listens."""
+
+    server: Server
+    generator: Driver
+    ports: Ports
+
+
 @contextmanager
-def running(system: System, work: Work, sink: Sink) -> Iterator[tuple[Server, Driver]]:
+def running(system: System, work: Work, sink: Sink) -> Iterator[Running]:
     """Start the collector and the generator of `work`; end both.
 
     Raises `NotReadyError` when one of them did not start.
@@ -116,7 +125,7 @@ def running(system: System, work: Work, sink: Sink) -> Iterator[tuple[Server, Dr
             server.await_ports(*((ports.metrics,) if broker else (ports.grpc, ports.http)))
             generator = _generator(work, ports, directory / "generator.log")
             try:
-                yield server, generator
+                yield Running(server, generator, ports)
             finally:
                 generator.stop()
         finally:
@@ -128,11 +137,11 @@ def measure(system: System, work: Work, sink: Sink) -> Result:
 
     Raises `InvalidError` when not every item arrived exactly once, `NotReadyError` when a process did not start.
     """
-    with running(system, work, sink) as (server, generator):
+    with running(system, work, sink) as under_test:
         try:
-            return _measure(system, work, sink, server, generator)
+            return _measure(system, work, sink, under_test.server, under_test.generator)
         except InvalidError as error:
-            raise InvalidError(f"{error}; its log ends: {server.tail()}") from None
+            raise InvalidError(f"{error}; its log ends: {under_test.server.tail()}") from None
 
 
 def _measure(system: System, work: Work, sink: Sink, server: Server, generator: Driver) -> Result:

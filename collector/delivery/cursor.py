@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import islice
+from typing import Final, Protocol
 
 from collector.api import Batch, Overloaded
 from collector.delivery.log import NOTHING, Bounds, Limits, Outcome, Portion, QueueFull, Record, Tally
 from collector.delivery.place import Place
 
 _ANYTHING = Tally(items=1)
+_CHUNK: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,9 @@ class LogCursor:
     async def _read(self, limits: Limits) -> Portion | None:
         """Read on. Returns None when nothing could be read where something should have been."""
         reading = await self._shelf.read(self.place.next, None, limits)
-        records = tuple(record for record in reading.records if record.sequence >= self.place.next)
+        records = reading.records
+        if records and records[0].sequence < self.place.next:
+            records = tuple(record for record in records if record.sequence >= self.place.next)
         tally = _sum(records)
         if reading.end > self.place.next:
             self._lose(reading.total.items - self.place.taken.items - tally.items, "damaged")
@@ -302,7 +307,25 @@ def _remaining(portion: Portion) -> Tally:
     return portion.tally - Tally(items=portion.settled)
 
 
-def _sum(records: Iterable[Record] | Sequence[Record]) -> Tally:
+def leading(records: Iterable[Record], limits: Limits) -> list[Record]:
+    """Return as many consecutive records as one push may hold, at least one if there is one.
+
+    A push may hold thousands of small ones; they are counted by what came before each, not one by one.
+    """
+    found: list[Record] = []
+    unread = iter(records)
+    while chunk := list(islice(unread, _CHUNK)):
+        before = (found or chunk)[0].before
+        fits = bisect_left(chunk, True, key=lambda record: limits.exceeded(record.before + record.tally - before))
+        found += chunk[:fits] if found else chunk[: max(fits, 1)]
+        if fits < len(chunk):
+            break
+    return found
+
+
+def _sum(records: Sequence[Record]) -> Tally:
+    if records and records[-1].sequence - records[0].sequence == len(records) - 1:
+        return records[-1].before + records[-1].tally - records[0].before
     total = NOTHING
     for record in records:
         total += record.tally

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from itertools import islice
 
 from collector.api import Batch, Overloaded
-from collector.delivery.cursor import Cursors, LogCursor, Reading, weigh
+from collector.delivery.cursor import Cursors, LogCursor, Reading, leading, weigh
 from collector.delivery.log import NOTHING, Bounds, Limits, Record
 from collector.delivery.place import Place
 
@@ -71,14 +71,8 @@ class MemoryLog:
         return sequence
 
     async def read(self, first: int, last: int | None, limits: Limits) -> Reading:
-        records: list[Record] = []
-        tally = NOTHING
         stop = self.end if last is None else last + 1
-        for record in islice(self._records, first - self._start, stop - self._start):
-            tally += record.tally
-            if records and limits.exceeded(tally):
-                break
-            records.append(record)
+        records = leading(islice(self._records, first - self._start, stop - self._start), limits)
         end = records[-1]
         return Reading(tuple(records), end.sequence + 1, end.before + end.tally)
 

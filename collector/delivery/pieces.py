@@ -70,6 +70,9 @@ def pieces(
 
 def _together(records: Sequence[Record], keys: frozenset[str]) -> Iterator[Sequence[Record]]:
     """Yield the records that travel as one batch."""
+    if records and not keys and not any(record.batch.context.origin for record in records):
+        yield records
+        return
     start = 0
     for index in range(1, len(records) + 1):
         if index == len(records) or _apart(records[start].batch.context, records[index].batch.context, keys):

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from collector.api import Batch, Codec, Fatal, Overloaded, Settings, Signal, State
 from collector.delivery.config import LogConfig
-from collector.delivery.cursor import Cursors, LogCursor, Reading, weigh
+from collector.delivery.cursor import Cursors, LogCursor, Reading, leading, weigh
 from collector.delivery.disk import recovery
 from collector.delivery.disk.digests import Digests, Taken, recall
 from collector.delivery.disk.places import SUFFIX as PLACE
@@ -333,13 +333,7 @@ class DiskLog:
     def _recall(self, first: int, last: int | None, limits: Limits) -> Reading:
         start = self._recent[0].sequence
         stop = self.end if last is None else last + 1
-        records: list[Record] = []
-        tally = NOTHING
-        for record in islice(self._recent, first - start, stop - start):
-            tally += record.tally
-            if records and limits.exceeded(tally):
-                break
-            records.append(record)
+        records = leading(islice(self._recent, first - start, stop - start), limits)
         final = records[-1]
         return Reading(tuple(records), final.sequence + 1, final.before + final.tally)
 

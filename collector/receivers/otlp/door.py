@@ -12,6 +12,7 @@ from collector.receivers.admission import Admission, Lease
 from collector.receivers.inflate import inflate
 from collector.receivers.metadata import Metadata
 from collector.receivers.refusal import Code, Refusal
+from collector.receivers.turns import Turns
 from collector.receivers.workers import Workers
 from collector.telemetry.catalogue import (
     OTTERY_REJECTED,
@@ -37,6 +38,12 @@ class Inline:
     json: int
     encoded: int = 16 * 1024
 
+
+TURN: Final = 0.5
+"""What may be read in one turn of the event loop, as a share of the largest request that is: about a millisecond."""
+
+_SMALLEST: Final = 1 / 24
+"""The share that the smallest request takes on its way to the log."""
 
 _INLINE: Final = {"native": Inline(512 * 1024, 128 * 1024), "python": Inline(32 * 1024, 16 * 1024)}
 
@@ -68,6 +75,7 @@ class Room:
     codec: WireCodec
     admission: Admission
     workers: Workers
+    turns: Turns
 
 
 class Counter:
@@ -104,6 +112,7 @@ class Door:
         self._settings = room.settings
         self._codec = room.codec
         self._workers = room.workers
+        self._turns = room.turns
         self._consume = consume
         self._limit = limit
         metrics = room.settings.metrics
@@ -144,7 +153,11 @@ class Door:
     async def _read(self, request: Request, lease: Lease, context: Context) -> Received:
         """Read a little in the event loop, and what is more, or turns out to be, in a thread."""
         most = self._inline.json if request.json else self._inline.proto
-        if request.size <= (self._inline.encoded if request.encoding else most):
+        size = request.size
+        if size <= (self._inline.encoded if request.encoding else most):
+            work = _SMALLEST + size / most
+            if not self._turns.begin(work):
+                await self._turns.wait(work)
             try:
                 return self._join_and_read("loop", request, lease, context, min(self._limit, most))
             except TooLarge:

@@ -13,9 +13,10 @@ from collector.receivers.config import MEBIBYTE, GrpcServerConfig
 from collector.receivers.http.server import HttpServer
 from collector.receivers.inert import inert_keys
 from collector.receivers.otlp.config import OtlpConfig, OtlpHttpConfig
-from collector.receivers.otlp.door import Counter, Door, Room
+from collector.receivers.otlp.door import TURN, Counter, Door, Room
 from collector.receivers.otlp.grpc import OtlpGrpc
 from collector.receivers.otlp.http import OtlpHttp
+from collector.receivers.turns import Turns
 from collector.receivers.workers import Workers
 from collector.wire.codec import codec
 
@@ -44,7 +45,7 @@ class OtlpReceiver:
         for path, reason in inert_keys(self._config.protocols, "protocols."):
             self._settings.log.warning("a configuration key has no effect", key=path, reason=reason)
         admission = Admission(self._config.admission.request_limit_mib * MEBIBYTE)
-        room = Room(self._settings, codec(), admission, self._workers)
+        room = Room(self._settings, codec(), admission, self._workers, Turns(TURN))
         try:
             if self._config.protocols.grpc is not None:
                 await self._start_grpc(self._config.protocols.grpc, room)

@@ -6,7 +6,8 @@ import pytest
 from collector.api import Context, Overloaded, Rejected, Signal, TooLarge
 from collector.receivers.admission import Admission
 from collector.receivers.otlp import door as module
-from collector.receivers.otlp.door import Counter, Door, Inline, Request, Room
+from collector.receivers.otlp.door import TURN, Counter, Door, Inline, Request, Room
+from collector.receivers.turns import Turns
 from collector.receivers.workers import Workers
 from collector.telemetry.catalogue import (
     OTTERY_REJECTED,
@@ -32,7 +33,7 @@ class Hall:
         self.admission = Admission(room)
         around = settings("otlp", metrics=self.metrics, log=self.log)
         self.workers = Workers("otlp")
-        space = Room(around, codec(), self.admission, self.workers)
+        space = Room(around, codec(), self.admission, self.workers, Turns(TURN))
         self.door = Door(space, Counter(around, "http"), Signal.LOGS, self.consumer, limit)
 
     async def take(self, body, **request):
@@ -140,7 +141,7 @@ async def test_what_a_request_becomes_counts_as_held():
 async def test_items_that_otlp_tells_us_to_refuse_are_counted():
     hall = Hall()
     around = settings("otlp", metrics=hall.metrics)
-    space = Room(around, codec(), hall.admission, hall.workers)
+    space = Room(around, codec(), hall.admission, hall.workers, Turns(TURN))
     door = Door(space, Counter(around, "http"), Signal.TRACES, hall.consumer, 1 << 20)
     bad = sample_request(Signal.TRACES, 1).replace((1).to_bytes(16, "big"), bytes(16))
     with hall.admission.lease() as lease:
