@@ -66,7 +66,7 @@ class Session:
     def _measure(self, system: System, work: Work, sink: Sink) -> bool:
         """Run once; return whether the system may go on with this work. One invalid run takes its others along."""
         try:
-            result = measure(system, work, sink)
+            result = measure(system, work.for_slow() if system.slow else work, sink)
         except InvalidError as error:
             self._problem(f"INVALID {system.name} at {work.name} into the {sink.name}: {error}")
             run = (system.name, work.name, sink.name)

@@ -48,6 +48,8 @@ class System(Protocol):
     """One collector in one setting."""
 
     name: str
+    slow: bool
+    """Whether it is many times slower than the others, so that a part of the work tells as much."""
 
     def version(self) -> str:
         """Return its version. Raises `peers.UnavailableError` where the system cannot run here."""
@@ -106,6 +108,7 @@ class Ottery:
 
     def __init__(self, codec: str) -> None:
         self.codec = codec
+        self.slow = codec == "python"
         self.name = f"ottery-{codec}"
 
     def version(self) -> str:
@@ -131,6 +134,7 @@ class Otelcol:
     """
 
     name = "otelcol"
+    slow = False
 
     def version(self) -> str:
         peers.otelcol()
@@ -152,6 +156,7 @@ class Rotel:
     """rotel, the collector in Rust."""
 
     name = "rotel"
+    slow = False
 
     def version(self) -> str:
         program = peers.rotel()
