@@ -1,7 +1,7 @@
 """Shows where the CPU of a collector goes: `python -m benchmarks.profile ottery-native grpc-traces-512`.
 
 perf counts every thread by shared object and symbol, py-spy counts lines of Python. Both write what they saw to
-`build/bench/profiles`; a summary is printed.
+`build/bench/profiles`; a summary is printed. `--kafka` profiles the way into a real broker.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.kafka import KafkaSink
 from benchmarks.peers import BUILD, PY_SPY, install_site
 from benchmarks.processes import Driver, Server
 from benchmarks.runner import running
-from benchmarks.sinks import CountingSink
+from benchmarks.sinks import CountingSink, Sink
 from benchmarks.systems import SYSTEMS
-from benchmarks.work import FULL, Work
+from benchmarks.work import FULL, INTO_KAFKA, Work
 
 _RATE = 500
 _TOP = 25
@@ -32,19 +33,23 @@ _STACK = re.compile(r"(.*) (\d+)$")
 def main(
     system: Annotated[str, typer.Argument(help="One of the systems, such as ottery-native.")],
     work: Annotated[str, typer.Argument(help="One piece of work, such as grpc-traces-512.")],
+    *,
     seconds: Annotated[float, typer.Option(min=1)] = 6.0,
+    kafka: Annotated[bool, typer.Option("--kafka", help="Into the topics of a broker.")] = False,
 ) -> None:
     """Profile one system at one piece of work."""
     install_site()
-    chosen = next((item for item in FULL if item.name == work), None)
+    possible = INTO_KAFKA if kafka else FULL
+    chosen = next((item for item in possible if item.name == work), None)
     under_test = next((item for item in SYSTEMS if item.name == system), None)
     if chosen is None or under_test is None:
-        raise typer.BadParameter(f"systems: {[s.name for s in SYSTEMS]}, work: {[w.name for w in FULL]}")
-    target = BUILD / "profiles" / f"{system}-{work}"
+        raise typer.BadParameter(f"systems: {[s.name for s in SYSTEMS]}, work: {[w.name for w in possible]}")
+    target = BUILD / "profiles" / f"{system}-{work}{'-kafka' if kafka else ''}"
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as directory:
-        sink = CountingSink(Path(directory))
+        sink: Sink = (KafkaSink if kafka else CountingSink)(Path(directory))
         try:
+            sink.reset(chosen, 0)
             with running(under_test, chosen, sink) as run:
                 _record(run.server, run.generator, chosen, target, seconds, python=system.startswith("ottery"))
         finally:

@@ -187,7 +187,7 @@ class Rotel:
             "otlp-grpc-endpoint": f"127.0.0.1:{ports.grpc}",
             "otlp-http-endpoint": f"127.0.0.1:{ports.http}",
             **sink,
-            "batch-max-size": "2048" if ports.into == "kafka" else "8192",
+            "batch-max-size": "1024" if ports.into == "kafka" else "8192",
             "batch-timeout": "200ms",
             "pid-file": str(directory / "rotel.pid"),
             "log-file": str(directory / "rotel-agent.log"),
