@@ -121,9 +121,12 @@ class HttpConnection(asyncio.Protocol):
         self._next_due = self._now + (self._config.read_header_timeout or inf)
 
     def headed(self, head: Head) -> None:
-        self._in_head, self._head_bytes = False, 0
+        came, self._in_head, self._head_bytes = self._head_bytes, False, 0
         exchange = Exchange(head, self._server.admission.lease(), self._config.max_request_body_size, self._now)
         self._exchanges.append(exchange)
+        if came > HEAD_LIMIT and head.size > HEAD_LIMIT:
+            exchange.settle(_HEAD_TOO_LARGE)
+            return
         try:
             head.check()
             opened = self._application.open(head)
@@ -143,8 +146,10 @@ class HttpConnection(asyncio.Protocol):
             except Exception as error:  # noqa: BLE001 - as above
                 exchange.settle(self._application.refuse(exchange.head, error))
 
-    def complete(self) -> None:
+    def complete(self, trailers: int) -> None:
         self._head_bytes = 0
+        if trailers > HEAD_LIMIT:
+            self._refuse(_HEAD_TOO_LARGE)
         self._exchanges[-1].complete = True
 
     # What becomes of it.

@@ -44,6 +44,11 @@ class Head:
         self.fields = fields
 
     @property
+    def size(self) -> int:
+        """Bytes of it, nearly."""
+        return len(self.target) + size_of(self.headers)
+
+    @property
     def path(self) -> str:
         """The path of the target, unquoted. Raises `HttpRefused` for a target that has none."""
         try:
@@ -59,6 +64,11 @@ class Head:
             raise HttpRefused(_ONE_HOST, close=True)
         if b"transfer-encoding" in fields and fields[b"transfer-encoding"].strip().lower() != b"chunked":
             raise HttpRefused(_CHUNKED, close=True)
+
+
+def size_of(headers: Sequence[Header]) -> int:
+    """Return the bytes of headers as they were sent, without blanks that say nothing."""
+    return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 NO_HEAD: Final = Head(b"", b"", "1.1", (), keep_alive=False)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import httptools
 
-from collector.receivers.http.head import Head, Header
+from collector.receivers.http.head import Head, Header, size_of
 
 _FRAMING = (b"content-length", b"transfer-encoding")
 
@@ -27,8 +27,8 @@ class Sink(Protocol):
     def body(self, data: bytes, /) -> None:
         """Take a part of the body."""
 
-    def complete(self) -> None:
-        """Take notice that the request is whole."""
+    def complete(self, trailers: int, /) -> None:
+        """Take notice that the request is whole, with so many bytes of trailers."""
 
 
 class Parser:
@@ -76,17 +76,17 @@ class Parser:
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        inner, headers = self._inner, self._headers
+        self._headers = []  # of trailers, which nobody reads
         if self._repeated:
             self._repeated = False
             return
-        inner, headers = self._inner, self._headers
         if inner.should_upgrade():
             self._framing = [header for header in headers if header[0] in _FRAMING]
-        self._headers = []  # of trailers, which nobody reads
         version = inner.get_http_version()
         keep_alive = version == "1.1" and inner.should_keep_alive()
         self._sink.headed(Head(inner.get_method(), self._target, version, headers, keep_alive))
 
     def on_message_complete(self) -> None:
         if not self._inner.should_upgrade():
-            self._sink.complete()
+            self._sink.complete(size_of(self._headers) if self._headers else 0)

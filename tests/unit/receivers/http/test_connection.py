@@ -103,6 +103,25 @@ async def test_what_came_before_something_malformed_is_answered_first():
         assert await client.answers() == [200, 400]
 
 
+LONG = b"a" * (1 << 16)
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        pytest.param(post(b"body", b"X: " + LONG), id="a header"),
+        pytest.param(post(b"body", target=b"/?" + LONG), id="a target"),
+        pytest.param(CHUNKED + b"X: " + LONG + b"\r\n\r\n", id="trailers"),
+    ],
+)
+async def test_a_head_that_is_too_large_is_refused_though_it_came_at_once(request_bytes):
+    async with served() as here, raw(here) as client:
+        await client.send(request_bytes + post(b"next"))
+        assert await client.answers() == [431]
+    assert here.application.serving == 0
+
+
 async def test_a_client_that_asks_gets_leave_to_send_its_body_once():
     async with served() as here, raw(here) as client:
         whole = post(b"body", b"Expect: 100-continue")

@@ -20,8 +20,8 @@ class Seen:
     def body(self, data):
         self.said.append(data)
 
-    def complete(self):
-        self.said.append("complete")
+    def complete(self, trailers):
+        self.said.append("complete" if not trailers else f"complete, {trailers} bytes of trailers")
 
 
 def head_of(*headers, target=b"/", version="1.1"):
@@ -60,7 +60,7 @@ def test_requests_are_read_however_they_are_cut(request_bytes, size):
 def test_trailers_are_no_headers():
     chunked = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Late: 1\r\n\r\n"
     begun, head, body, complete = parsed(chunked)
-    assert (begun, body, complete) == ("begun", b"abc", "complete")
+    assert (begun, body, complete) == ("begun", b"abc", "complete, 11 bytes of trailers")
     assert head.headers == [(b"host", b"x"), (b"transfer-encoding", b"chunked")]
 
 
