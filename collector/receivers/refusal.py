@@ -23,6 +23,7 @@ MESSAGE_LIMIT: Final = 1024
 """Characters of a message to a client: OTLP bounds responses, and gRPC bounds trailers at 8 KiB."""
 
 _SHORTEST_WAIT = 1.0  # seconds; less is a storm of retries, much more makes SDKs with a budget of 10 s drop the data
+_LONGEST_WAIT = 3600.0
 _TYPE_PREFIX = "type.googleapis.com/"
 _NANOSECONDS = 1_000_000_000
 
@@ -108,7 +109,8 @@ def refusal_of(error: Exception) -> Refusal:
             return error.refusal
         case Overloaded() | Retryable():
             wait = error.retry_after or _SHORTEST_WAIT
-            return Refusal(Code.UNAVAILABLE, 503, str(error), retry_after=max(_SHORTEST_WAIT, wait))
+            wait = max(_SHORTEST_WAIT, min(_LONGEST_WAIT, wait))
+            return Refusal(Code.UNAVAILABLE, 503, str(error), retry_after=wait)
         case TooLarge():
             return Refusal(Code.RESOURCE_EXHAUSTED, 413, error.reason)
         case Rejected():

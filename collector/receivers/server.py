@@ -6,9 +6,10 @@ import asyncio
 import socket
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
 
+from collector.api import Logger
 from collector.listener import BACKLOG, TlsListener
 from collector.receivers.addresses import most_connections
 
@@ -32,7 +33,8 @@ class Connection(Protocol):
 class Server(ABC):
     """Serves from `start` to `stop`, both in the running event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Logger) -> None:
+        self._log = log
         self._most = most_connections()
         self._connections: set[Connection] = set()
         self._gone = asyncio.Event()
@@ -108,6 +110,16 @@ class Server(ABC):
         self._connections.discard(connection)
         self._gone.set()
 
-    def spawn(self, request: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, request: Callable[[], Awaitable[None]], connection: Connection) -> asyncio.Task[None]:
         """Start the task of a request."""
-        return self._tasks.create_task(request)
+        return self._tasks.create_task(self._contain(request, connection))
+
+    async def _contain(self, request: Callable[[], Awaitable[None]], connection: Connection) -> None:
+        """Let nothing out that would end all other requests with this one."""
+        try:
+            await request()
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is about this one
+            self._log.error("a request failed inside the server", error=type(error).__name__)
+            connection.abort()

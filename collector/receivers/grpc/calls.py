@@ -20,6 +20,7 @@ MESSAGES_WAITING: Final = 64
 STREAMED_LIMIT: Final = 16 * 1024
 """Bytes of a message of a streaming method, before and after decompression: it asks something and brings no data."""
 
+_GIVEN_UP = Refusal(Code.UNAVAILABLE, 503, "the call was given up", retry_after=1.0)
 _ONE = "a call of this method has one message, and another one came"
 _TORN = "the call ended before its message was whole"
 
@@ -106,6 +107,9 @@ class Call(ABC):
         """Answer, whatever happens."""
         try:
             await self._serve()
+        except asyncio.CancelledError:
+            self._connection.refuse(self, _GIVEN_UP)
+            raise
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the client gets an answer
             self._connection.refuse(self, refusal_of(error))
         finally:

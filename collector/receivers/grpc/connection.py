@@ -205,7 +205,7 @@ class GrpcConnection(asyncio.Protocol):
 
     def spawn(self, call: Call) -> asyncio.Task[None]:
         """Start the task that runs a call."""
-        return self._server.spawn(call.run())
+        return self._server.spawn(call.run, self)
 
     def reply(self, call: Call, message: bytes, *, last: bool) -> None:
         """Send a message of a call that is still open. Raises `Refused` for one of too many."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from collector.api import Logger
 from collector.receivers.admission import Admission
 from collector.receivers.config import MEBIBYTE, GrpcServerConfig
 from collector.receivers.grpc.connection import GrpcConnection
@@ -15,8 +16,10 @@ from collector.receivers.server import Server
 class GrpcServer(Server):
     """Serves `methods`."""
 
-    def __init__(self, config: GrpcServerConfig, methods: Methods, admission: Admission, make: Make) -> None:
-        super().__init__()
+    def __init__(
+        self, config: GrpcServerConfig, methods: Methods, admission: Admission, make: Make, log: Logger
+    ) -> None:
+        super().__init__(log)
         self.config = config
         self.methods = methods
         self.admission = admission

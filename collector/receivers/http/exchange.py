@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeAlias, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol, TypeAlias, cast
 
 from collector.api import TooLarge
 from collector.receivers.admission import REQUEST_OVERHEAD, Lease
 from collector.receivers.http.answer import Answer
 from collector.receivers.http.head import Head
 
-Serve: TypeAlias = Callable[[list[bytes], Lease], Awaitable[Answer]]
+_SMALL: Final = 4096
+
+Serve: TypeAlias = Callable[[Sequence[bytes | bytearray], Lease], Awaitable[Answer]]
 """Answers a request whose body has come, in pieces that the lease holds. Raises what `Application.refuse` answers."""
 
 
@@ -25,7 +27,7 @@ class Application(Protocol):
         """Return the answer to a request that is not taken, and count it."""
 
     def left(self) -> None:
-        """Count a request whose client went away before it was whole."""
+        """Count a request that was not whole: its client went away, or what came of it could not be read."""
 
 
 class Exchange:
@@ -37,7 +39,6 @@ class Exchange:
         "answer",
         "began",
         "complete",
-        "expects",
         "head",
         "heard",
         "lease",
@@ -50,9 +51,8 @@ class Exchange:
         self.head = head
         self.lease = lease
         self.began = self.heard = now
-        self.expects = head.fields.get(b"expect", b"").lower() == b"100-continue"
         self.complete = False
-        self.pieces: list[bytes] = []
+        self.pieces: list[bytes | bytearray] = []
         self.size = 0
         self.task: asyncio.Task[None] | None = None
         self.answer: Answer | None = None
@@ -67,7 +67,7 @@ class Exchange:
     def accept(self, serve: Serve) -> None:
         """Have the body answered by `serve`. Raises `TooLarge` for one that says so, and `Overloaded`."""
         self._serve = serve
-        if int(self.head.fields.get(b"content-length", b"0")) > self._limit:
+        if self.head.length > self._limit:
             self._too_large()
         self.lease.take(REQUEST_OVERHEAD)
 
@@ -78,7 +78,18 @@ class Exchange:
         if self.size > self._limit:
             self._too_large()
         self.lease.take(len(data))
-        self.pieces.append(data)
+        if self.pieces and len(data) < _SMALL:
+            self._append(data)
+        else:
+            self.pieces.append(data)
+
+    def _append(self, data: bytes) -> None:
+        """Keep a small piece together with others: each object costs memory that nobody counts."""
+        last = self.pieces[-1]
+        if isinstance(last, bytearray):
+            last += data
+        else:
+            self.pieces.append(bytearray(data))
 
     def _too_large(self) -> None:
         raise TooLarge(f"the body is larger than the {self._limit} bytes accepted")

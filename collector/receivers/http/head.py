@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
@@ -16,6 +17,8 @@ Header: TypeAlias = tuple[bytes, bytes]
 """A name in lower case, and a value."""
 
 MALFORMED: Final = Refusal(Code.INVALID_ARGUMENT, 400, "this is not HTTP/1.1")
+_VERSIONS: Final = ("1.1", "1.0")
+_LONGEST: Final = 18  # digits that a length may have and be believed
 _ONE_HOST: Final = Refusal(Code.INVALID_ARGUMENT, 400, "a request has one Host header")
 _CHUNKED: Final = Refusal(Code.UNIMPLEMENTED, 501, "Transfer-Encoding must be chunked")
 
@@ -25,7 +28,8 @@ class Head:
     """What came before the body. `target` is what the request is for, as it was sent.
 
     `keep_alive` says whether the client may go on over the connection. `fields` has the headers by name, those that
-    came more than once joined by commas, as RFC 9110 reads them.
+    came more than once joined by commas, as RFC 9110 reads them, and `length` is what the client says
+    of its body, in bytes.
     """
 
     method: bytes
@@ -34,6 +38,7 @@ class Head:
     headers: Sequence[Header]
     keep_alive: bool
     fields: dict[bytes, bytes] = field(init=False)
+    length: float = field(init=False)
 
     def __post_init__(self) -> None:
         fields = dict(self.headers)
@@ -42,11 +47,20 @@ class Head:
             for name, value in self.headers:
                 fields[name] = fields[name] + b", " + value if name in fields else value
         self.fields = fields
+        digits = fields.get(b"content-length", b"0")
+        if len(digits) > _LONGEST:
+            digits = digits.lstrip(b"0") or b"0"
+        self.length = int(digits) if len(digits) <= _LONGEST else inf
 
     @property
-    def size(self) -> int:
-        """Bytes of it, nearly."""
-        return len(self.target) + size_of(self.headers)
+    def chunked(self) -> bool:
+        """Whether its body says by itself where it ends."""
+        return b"transfer-encoding" in self.fields
+
+    @property
+    def expects(self) -> bool:
+        """Whether its client waits for leave to send its body."""
+        return self.version == "1.1" and self.fields.get(b"expect", b"").lower() == b"100-continue"
 
     @property
     def path(self) -> str:
@@ -60,9 +74,11 @@ class Head:
     def check(self) -> None:
         """Raise `HttpRefused` for a head that could be read in two ways."""
         fields = self.fields
+        if self.version not in _VERSIONS:
+            raise HttpRefused(MALFORMED, close=True)
         if self.version == "1.1" and b"," in fields.get(b"host", b","):
             raise HttpRefused(_ONE_HOST, close=True)
-        if b"transfer-encoding" in fields and fields[b"transfer-encoding"].strip().lower() != b"chunked":
+        if self.chunked and fields[b"transfer-encoding"].strip().lower() != b"chunked":
             raise HttpRefused(_CHUNKED, close=True)
 
 

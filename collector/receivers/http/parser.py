@@ -6,13 +6,20 @@ read as if it had not asked; httptools by itself would take such a request for o
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import httptools
 
 from collector.receivers.http.head import Head, Header, size_of
 
+HEADERS_LIMIT: Final = 256
+"""Headers of a request, or trailers: each costs more than its bytes."""
+
 _FRAMING = (b"content-length", b"transfer-encoding")
+
+
+class TooManyHeaders(Exception):
+    """A head has more than `HEADERS_LIMIT` headers."""
 
 
 class Sink(Protocol):
@@ -40,19 +47,27 @@ class Parser:
         self._headers: list[Header] = []
         self._framing: list[Header] = []
         self._repeated = False
-        self.on_body = sink.body
+        self._chunks: list[bytes] = []
+        self.on_body = self._chunks.append  # a body may be sent in a chunk for every byte
         self._inner = httptools.HttpRequestParser(self)
 
-    def feed(self, data: bytes) -> None:
-        """Read on. Raises `httptools.HttpParserError` for what is no HTTP/1.1."""
-        while data:
-            try:
-                self._inner.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                data = data[upgrade.args[0] :]
-                self._decline()
-            else:
-                return
+    def feed(self, data: bytes | memoryview) -> None:
+        """Read on. Raises `httptools.HttpParserError` for what is no HTTP/1.1, and `TooManyHeaders`."""
+        try:
+            while data:
+                try:
+                    self._inner.feed_data(data)
+                except httptools.HttpParserUpgrade as upgrade:
+                    data = data[upgrade.args[0] :]
+                    self._decline()
+                else:
+                    break
+        except httptools.HttpParserCallbackError as error:
+            if isinstance(error.__context__, TooManyHeaders):
+                raise error.__context__ from None
+            raise
+        if self._chunks:
+            self._hand_on_body()
 
     def _decline(self) -> None:
         """Go on with the body of the request whose head was read, in a parser that is told only of its framing."""
@@ -61,6 +76,11 @@ class Parser:
         self._inner.set_dangerous_leniencies(lenient_data_after_close=True)
         self._repeated = True
         self._inner.feed_data(b"\r\n".join(lines))
+
+    def _hand_on_body(self) -> None:
+        chunks = self._chunks
+        self._sink.body(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        chunks.clear()
 
     # What httptools calls.
 
@@ -73,6 +93,8 @@ class Parser:
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self._headers) == HEADERS_LIMIT:
+            raise TooManyHeaders
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -89,4 +111,6 @@ class Parser:
 
     def on_message_complete(self) -> None:
         if not self._inner.should_upgrade():
+            if self._chunks:
+                self._hand_on_body()
             self._sink.complete(size_of(self._headers) if self._headers else 0)

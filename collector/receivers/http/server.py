@@ -6,6 +6,7 @@ import asyncio
 import time
 from email.utils import formatdate
 
+from collector.api import Logger
 from collector.receivers.admission import Admission
 from collector.receivers.config import HttpServerConfig
 from collector.receivers.http.connection import HttpConnection
@@ -16,8 +17,8 @@ from collector.receivers.server import Server
 class HttpServer(Server):
     """Serves an application."""
 
-    def __init__(self, config: HttpServerConfig, application: Application, admission: Admission) -> None:
-        super().__init__()
+    def __init__(self, config: HttpServerConfig, application: Application, admission: Admission, log: Logger) -> None:
+        super().__init__(log)
         self.config = config
         self.application = application
         self.admission = admission

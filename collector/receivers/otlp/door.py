@@ -52,7 +52,7 @@ _INLINE: Final = {"native": Inline(512 * 1024, 128 * 1024), "python": Inline(32 
 class Request:
     """An export request as it came, in pieces; `encoding` is its compression."""
 
-    pieces: Sequence[bytes]
+    pieces: Sequence[bytes | bytearray]
     metadata: Metadata
     json: bool = False
     encoding: str = ""
@@ -64,7 +64,8 @@ class Request:
 
     def join(self) -> bytes:
         """Return the pieces as one; of a large request this takes milliseconds, without the GIL."""
-        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+        first = self.pieces[0] if self.pieces else b""
+        return first if len(self.pieces) == 1 and isinstance(first, bytes) else b"".join(self.pieces)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class OtlpGrpc:
         served = {**methods, **self._health.methods(), **reflection.methods()}
         # C-core clients name a unix socket by its path, which the compiled engine takes for a malformed request.
         make = engine("python" if config.transport == "unix" else room.codec.name)
-        self._server = GrpcServer(config, served, room.admission, make)
+        self._server = GrpcServer(config, served, room.admission, make, room.settings.log)
         self.address = ""
 
     async def start(self) -> None:

@@ -74,7 +74,9 @@ class OtlpHttp:
             raise HttpRefused(Refusal(Code.INVALID_ARGUMENT, 415, message), (b"accept-encoding", known))
         return encoding
 
-    async def _serve(self, door: Door, head: Head, request: Request, pieces: list[bytes], lease: Lease) -> Answer:
+    async def _serve(
+        self, door: Door, head: Head, request: Request, pieces: Sequence[bytes | bytearray], lease: Lease
+    ) -> Answer:
         request.pieces = pieces
         scan = await door.take(request, lease)
         self._counter.add("success")
@@ -95,7 +97,7 @@ class OtlpHttp:
         return self._answer(refusal.http, media, body, headers, close=refused.close)
 
     def left(self) -> None:
-        """Count a request whose client went away before it was whole."""
+        """Count a request that was not whole."""
         self._counter.add("refused")
 
     def _cors_headers(self, head: Head) -> Sequence[Header]:

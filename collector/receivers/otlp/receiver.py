@@ -91,6 +91,6 @@ class OtlpReceiver:
         if config.tls is not None:
             tls = Certificates(config.tls, "http/1.1", self._settings.clock, self._settings.log).server_context()
         bound = bound_socket(config)
-        self._http = HttpServer(config, OtlpHttp(config, doors, counter), room.admission)
+        self._http = HttpServer(config, OtlpHttp(config, doors, counter), room.admission, self._settings.log)
         await self._http.start(bound, tls)
         self._listening["OTLP over HTTP"] = address_of(config, bound)

@@ -3,6 +3,7 @@
 import asyncio
 
 import grpc
+import httpx2
 import pytest
 from google.rpc.error_details_pb2 import RetryInfo
 
@@ -93,3 +94,36 @@ async def test_requests_under_way_hold_no_more_memory_than_admitted(start_otlp, 
         consumer.release.set()
         await holding
         assert await send(otlp, large) == taken
+
+
+@pytest.mark.parametrize(
+    ("send", "answer"),
+    [
+        pytest.param(over_http, (503, "1"), id="HTTP"),
+        pytest.param(over_grpc, ("UNAVAILABLE", 1), id="gRPC"),
+    ],
+)
+async def test_a_request_that_a_pipeline_gives_up_is_to_be_sent_again(start_otlp, send, answer):
+    async with start_otlp(consumers={Signal.TRACES: RecordingConsumer([asyncio.CancelledError(), None])}) as otlp:
+        assert await send(otlp) == answer
+        assert (await send(otlp))[0] in (200, "OK")
+    assert otlp.consumers[Signal.TRACES].items == 3
+
+
+@pytest.mark.parametrize(
+    ("send", "taken", "cut"),
+    [
+        pytest.param(over_http, 200, httpx2.RemoteProtocolError, id="HTTP"),
+        pytest.param(over_grpc, "OK", None, id="gRPC"),
+    ],
+)
+async def test_a_fault_that_no_handler_takes_ends_its_connection_and_nothing_else(start_otlp, send, taken, cut):
+    fault = BaseExceptionGroup("several", [asyncio.CancelledError()])
+    async with start_otlp(consumers={Signal.TRACES: RecordingConsumer([fault, None])}) as otlp:
+        if cut is None:
+            assert (await send(otlp))[0] == "UNAVAILABLE"
+        else:
+            with pytest.raises(cut):
+                await send(otlp)
+        assert (await send(otlp))[0] == taken
+    assert otlp.log.lines == [("error", "a request failed inside the server", {"error": "BaseExceptionGroup"})]

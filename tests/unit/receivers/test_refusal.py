@@ -11,6 +11,9 @@ from collector.receivers.refusal import MESSAGE_LIMIT, Code, Refusal, refusal_of
 ERRORS = [
     pytest.param(Overloaded("full", 2.5), Refusal(Code.UNAVAILABLE, 503, "full", retry_after=2.5), id="overloaded"),
     pytest.param(Overloaded("full", 0.1), Refusal(Code.UNAVAILABLE, 503, "full", retry_after=1), id="a short delay"),
+    pytest.param(
+        Overloaded("full", float("inf")), Refusal(Code.UNAVAILABLE, 503, "full", retry_after=3600), id="for ever"
+    ),
     pytest.param(Retryable("down"), Refusal(Code.UNAVAILABLE, 503, "down", retry_after=1), id="retryable"),
     pytest.param(Rejected("bad", "spans[0]"), Refusal(Code.INVALID_ARGUMENT, 400, "bad", "spans[0]"), id="rejected"),
     pytest.param(TooLarge("big"), Refusal(Code.RESOURCE_EXHAUSTED, 413, "big"), id="too large"),

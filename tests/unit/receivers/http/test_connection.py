@@ -10,7 +10,7 @@ from collector.receivers.admission import Admission
 from collector.receivers.config import HttpServerConfig
 from collector.receivers.http.answer import Answer
 from collector.receivers.http.server import HttpServer
-from collector.testing import Recorder
+from collector.testing import Recorder, RecordingLog
 from tests.live.otlp.raw import raw
 
 
@@ -21,6 +21,8 @@ class Held(Recorder):
         super().__init__()
         self.serving = self.served = self.gone = 0
         self.refused = []
+        self.pieces = []
+        self.raises = None
         self.release = asyncio.Event()
         self.release.set()
 
@@ -31,7 +33,11 @@ class Held(Recorder):
 
     async def _serve(self, pieces, lease):
         self.serving += 1
+        self.pieces.append(len(pieces))
         self.notify()
+        if self.raises is not None:
+            error, self.raises = self.raises, None
+            raise error
         await self.release.wait()
         body = b"".join(pieces)
         if body == b"bad":
@@ -42,7 +48,7 @@ class Held(Recorder):
     def refuse(self, head, error):
         self.refused.append((head.target, type(error).__name__))
         self.notify()
-        return Answer(400, [], b"no")
+        return Answer(400, [], b"no", close=getattr(error, "close", False))
 
     def left(self):
         self.gone += 1
@@ -58,7 +64,7 @@ class Served:
 @contextlib.asynccontextmanager
 async def served(**config):
     application, admission, bound = Held(), Admission(1 << 24), bind("127.0.0.1:0")
-    server = HttpServer(HttpServerConfig(endpoint="127.0.0.1:0", **config), application, admission)
+    server = HttpServer(HttpServerConfig(endpoint="127.0.0.1:0", **config), application, admission, RecordingLog())
     await server.start(bound, None)
     try:
         yield Served(server, application, admission, bound)
@@ -78,7 +84,7 @@ async def test_requests_are_answered_in_order_each_when_the_one_before_is():
         here.application.release.clear()
         await client.send(post(b"one") + post(b"no", target=b"/no") + post(b"two") + post(method=b"OPTIONS"))
         await here.application.until(lambda: here.application.serving)
-        assert here.application.refused == [(b"/no", "LookupError")]
+        assert (here.application.serving, here.application.refused) == (1, [])
         here.application.release.set()
         answers = [await client.answer() for _ in range(4)]
     assert [(answer.status, answer.body) for answer in answers] == [
@@ -88,6 +94,7 @@ async def test_requests_are_answered_in_order_each_when_the_one_before_is():
         (204, b""),
     ]
     assert [answer.headers.get("connection") for answer in answers] == [None] * 4
+    assert here.application.refused == [(b"/no", "LookupError")]
 
 
 async def test_what_fails_is_refused_and_the_connection_goes_on():
@@ -175,7 +182,7 @@ async def test_a_request_that_was_whole_is_served_to_the_end_though_its_client_l
     assert (here.application.served, here.application.gone, here.application.refused) == (1, 0, [])
 
 
-async def test_a_server_that_stops_finishes_what_is_under_way_and_closes_what_is_idle():
+async def test_a_server_that_stops_finishes_what_is_under_way_and_begins_nothing_new():
     async with served() as here, raw(here) as busy, raw(here) as idle:
         await idle.send(post(b"idle"))
         assert (await idle.answer()).headers.get("connection") is None
@@ -185,13 +192,11 @@ async def test_a_server_that_stops_finishes_what_is_under_way_and_closes_what_is
         stopping = asyncio.create_task(here.server.stop(5))
         assert await idle.answer() is None
         here.application.release.set()
-        answers = [await busy.answer() for _ in range(3)]
+        answer = await busy.answer()
+        assert (answer.body, answer.headers["connection"]) == (b"one", "close")
+        assert await busy.answer() is None
         await stopping
-    assert [(answer.body, answer.headers.get("connection")) for answer in answers[:2]] == [
-        (b"one", None),
-        (b"two", "close"),
-    ]
-    assert answers[2] is None
+    assert here.application.serving == 2
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["served", "still coming"])
@@ -223,3 +228,127 @@ async def test_a_client_that_sends_on_while_it_is_served_is_not_read_until_it_is
         here.application.release.set()
         assert [(await client.answer()).status for _ in range(13)] == [200] * 13
         await sending
+
+
+def chunked(size, *, each=2, more=b""):
+    """Return a request whose body of `size` bytes comes in chunks of `each` bytes."""
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + (b"%x\r\n%b\r\n" % (each, b"x" * each)) * (size // each) + b"0\r\n\r\n" + more
+
+
+async def test_a_body_in_tiny_chunks_is_kept_in_large_pieces_and_lets_others_in():
+    async with served() as here, raw(here) as client:
+        sending = asyncio.create_task(client.send(chunked(1 << 20, more=post(b"next"))))
+        async with raw(here) as other:
+            await other.send(post(b"other"))
+            assert (await other.answer()).body == b"other"
+        first, second = await client.answer(), await client.answer()
+        await sending
+    assert (len(first.body), second.body) == (1 << 20, b"next")
+    assert max(here.application.pieces) < 400
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 4, 5])
+async def test_a_head_may_be_cut_anywhere_and_what_is_behind_it_waits(cut):
+    async with served() as here, raw(here) as client:
+        here.application.release.clear()
+        request = post(b"one")
+        end = request.index(b"\r\n\r\n") + cut
+        await client.send(request[:end])
+        await asyncio.sleep(0)
+        await client.send(request[end:] + post(b"no", target=b"/no") + post(b"two"))
+        await here.application.until(lambda: here.application.serving)
+        assert here.application.refused == []
+        here.application.release.set()
+        assert [(await client.answer()).body for _ in range(3)] == [b"one", b"no", b"two"]
+
+
+class Escaping(BaseException):
+    """Something that no handler of exceptions takes."""
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        pytest.param(asyncio.CancelledError(), 400, id="a cancellation from elsewhere"),
+        pytest.param(BaseExceptionGroup("several", [asyncio.CancelledError()]), None, id="a group"),
+        pytest.param(Escaping(), None, id="a base exception"),
+    ],
+)
+async def test_whatever_a_request_raises_is_about_itself_alone(error, status):
+    async with served(idle_timeout=0) as here, raw(here) as good:
+        async with raw(here) as client:
+            here.application.raises = error
+            await client.send(post(b"raise"))
+            answer = await client.answer()
+            assert answer is None if status is None else answer.status == status
+        await good.send(post(b"good"))
+        assert (await good.answer()).body == b"good"
+        await here.server.stop(5)
+    assert here.application.refused == ([] if status is None else [(b"/", "Refused")])
+
+
+async def test_what_follows_a_refusal_that_ends_the_connection_is_not_looked_at():
+    async with served() as here, raw(here) as client:
+        await client.send(b"GET / HTTP/1.1\r\n\r\n" + post(b"next") * 1000)
+        assert await client.answers() == [400]
+    assert (here.application.refused, here.application.gone) == ([(b"/", "HttpRefused")], 0)
+
+
+@pytest.mark.parametrize("spoiled", [b"zz\r\n", b"0\r\nX: " + LONG + b"\r\n\r\n"], ids=["a chunk", "trailers"])
+async def test_a_request_that_cannot_be_read_to_its_end_is_counted(spoiled):
+    async with served() as here, raw(here) as client:
+        await client.send(chunked(4)[:-5] + spoiled)
+        assert (await client.answers())[0] in (400, 431)
+    assert (here.application.gone, here.application.refused) == (1, [])
+
+
+async def test_the_time_of_a_request_begins_when_it_may():
+    async with served(read_header_timeout=0.2, read_timeout=0.2) as here, raw(here) as client:
+        here.application.release.clear()
+        late = post(b"late")
+        await client.send(post(b"one") + late[:20])
+        await here.application.until(lambda: here.application.serving)
+        await client.send(late[20:] + post(b"body", b"Expect: 100-continue")[:-4])
+        for _ in range(2):
+            async with raw(here) as silent:
+                assert await silent.answer() is None
+        here.application.release.set()
+        assert [(await client.answer()).status for _ in range(3)] == [200, 200, 100]
+        await client.send(b"body")
+        assert (await client.answer()).body == b"body"
+
+
+@pytest.mark.parametrize("end", ["half close", "nonsense", "close"])
+async def test_a_client_that_never_reads_is_cut_in_whatever_state_it_leaves_the_connection(end):
+    async with served(write_timeout=0.2, max_request_body_size=1 << 24) as here, raw(here) as client:
+        client.writer.transport.pause_reading()
+        last = {"half close": b"", "nonsense": b"nonsense\r\n\r\n", "close": post(b"x", b"Connection: close")}[end]
+        await client.send(post(bytes(1 << 23)) + last)
+        if end == "half close":
+            client.writer.write_eof()
+        async with asyncio.timeout(10):
+            while here.server._connections:
+                here.server._gone.clear()
+                await here.server._gone.wait()
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        pytest.param(post(b"", *[b"X-%d: y" % n for n in range(300)]), 431, id="300 headers"),
+        pytest.param(
+            post().replace(b"Content-Length: 0", b"Content-Length: " + b"0" * 5000 + b"4") + b"body", 200, id="zeros"
+        ),
+        pytest.param(post().replace(b"Content-Length: 0", b"Content-Length: 18446744073709551615"), 400, id="a length"),
+        pytest.param(post().replace(b"HTTP/1.1", b"HTTP/2.0"), 400, id="2.0"),
+        pytest.param(post().replace(b"HTTP/1.1", b"HTTP/0.9"), 400, id="0.9"),
+        pytest.param(post(b"", b"X: " + LONG[:40000])[:30000], 431, id="two pieces of a long head"),
+    ],
+)
+async def test_a_strange_head_is_answered(head, status):
+    async with served() as here, raw(here) as client:
+        await client.send(head)
+        if not head.endswith((b"\r\n\r\n", b"body")):
+            await client.send(LONG[:40000] + b"\r\n\r\n")
+        assert (await client.answer()).status == status
