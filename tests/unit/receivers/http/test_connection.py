@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import itertools
+import random
 
 import pytest
 
@@ -352,3 +354,41 @@ async def test_a_strange_head_is_answered(head, status):
         if not head.endswith((b"\r\n\r\n", b"body")):
             await client.send(LONG[:40000] + b"\r\n\r\n")
         assert (await client.answer()).status == status
+
+
+def any_request(chance):
+    """Return some request, and the status and body of its answer."""
+    body = bytes(chance.choices(b"abc\r\n", k=chance.choice([0, 1, 100, 5000, 300_000])))
+    upgrade = (b"Connection: Upgrade", b"Upgrade: h2c") if chance.random() < 0.3 else ()
+    match chance.randrange(4):
+        case 0:
+            return post(body, *upgrade, target=b"/no"), (400, b"no")
+        case 1:
+            return post(method=b"OPTIONS"), (204, b"")
+        case 2:
+            return post(body, *upgrade), (200, body)
+    size = chance.choice([1, 7, 4096, 70_000]) if len(body) < 10_000 else 70_000
+    chunks = [body[start : start + size] for start in range(0, len(body), size)]
+    head = b"\r\n".join([b"POST / HTTP/1.1", b"Host: x", b"Transfer-Encoding: chunked", *upgrade, b"", b""])
+    sent = b"".join(b"%x;a=b\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+    return head + sent + b"0\r\nX: y\r\n\r\n", (200, body)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_whatever_comes_cut_anywhere_is_answered_in_order(seed):
+    chance = random.Random(seed)
+    requests, answers = zip(*(any_request(chance) for _ in range(30)), strict=True)
+    sent = b"".join(requests)
+    cuts = sorted(chance.sample(range(len(sent)), 60))
+    async with served() as here, raw(here) as client:
+        parts = [sent[start:end] for start, end in itertools.pairwise([0, *cuts, len(sent)])]
+        sending = asyncio.create_task(client.send(*parts))
+        found = []
+        while len(found) < len(answers):
+            answer = await client.answer()
+            found.append((answer.status, answer.body))
+            if answer.headers.get("connection") == "close":
+                break
+        await sending
+    assert found == list(answers[: len(found)])
+    assert len(found) == len(answers) or answers[len(found) - 1] == (400, b"no")
