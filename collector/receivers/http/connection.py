@@ -192,7 +192,7 @@ class HttpConnection(asyncio.Protocol):
         if self._lingering or self._transport.is_closing():
             return False
         first = self._exchanges[0] if self._exchanges else None
-        if self._unparsed and not self._deaf and (not first.complete if first else self._in_head or not self._draining):
+        if self._unparsed and self._may_read(first):
             self._parse()
             return True
         if first is None:
@@ -208,6 +208,14 @@ class HttpConnection(asyncio.Protocol):
         elif self._ended:
             self._close()
         return False
+
+    def _may_read(self, first: Exchange | None) -> bool:
+        """Whether what came is to be read now: the rest of a request, or a new one where none is under way."""
+        if self._deaf:
+            return False
+        if first is not None:
+            return not first.complete
+        return self._in_head or not self._draining
 
     def _parse(self) -> None:
         """Have the parser read what belongs to one request, as far as that can be told: the next one has to wait."""
