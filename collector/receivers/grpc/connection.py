@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from collector.api import OtteryError
@@ -31,6 +32,7 @@ WRITE_TIMEOUT: Final = 30.0
 STREAMED_ANSWERS: Final = 1 << 20
 """Bytes of answers of streaming methods on one connection: they wait in memory for a client that makes no room."""
 
+_LONG = 0.002  # seconds that a read may take before others get their turn
 _SWEEP = CHUNK_TIMEOUT / 4  # seconds between looks at the calls under way
 _LAST_CALLS = 1.0  # seconds for calls that are on their way when a client is told to go elsewhere
 _ENHANCE_YOUR_CALM, _REFUSED_STREAM = 11, 7
@@ -96,6 +98,7 @@ class GrpcConnection(asyncio.Protocol):
             self._answer_http1()
             return
         self._received += len(data)
+        began = monotonic()
         self.now = self._loop.time()
         self._clocks.heard(self.now)
         for kind, stream, value, extra in self._engine.receive(data):
@@ -109,6 +112,18 @@ class GrpcConnection(asyncio.Protocol):
                 case _:
                     self._advance(kind, stream, value, extra)
         self._flush()
+        if monotonic() - began > _LONG:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Read on in the next turn of the event loop: libuv reads 32 times in one, and a read may be all tiny frames."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+            self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._unread is None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def pause_writing(self) -> None:
         """Wait for a client that does not read, but not for ever, and read nothing more of it meanwhile."""

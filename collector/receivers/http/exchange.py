@@ -11,7 +11,7 @@ from collector.receivers.admission import REQUEST_OVERHEAD, Lease
 from collector.receivers.http.answer import Answer
 from collector.receivers.http.head import Head
 
-_SMALL: Final = 4096
+_SMALL: Final = 4096  # bytes of a piece that is kept together with others
 
 Serve: TypeAlias = Callable[[Sequence[bytes | bytearray], Lease], Awaitable[Answer]]
 """Answers a request whose body has come, in pieces that the lease holds. Raises what `Application.refuse` answers."""

@@ -28,8 +28,8 @@ class Head:
     """What came before the body. `target` is what the request is for, as it was sent.
 
     `keep_alive` says whether the client may go on over the connection. `fields` has the headers by name, those that
-    came more than once joined by commas, as RFC 9110 reads them, and `length` is what the client says
-    of its body, in bytes.
+    came more than once joined by commas, as RFC 9110 reads them; `length` is what the client says of its body in
+    bytes.
     """
 
     method: bytes
