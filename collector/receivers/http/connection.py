@@ -40,7 +40,9 @@ _TOO_MANY = answer_to(Refusal(Code.UNAVAILABLE, 503, "too many connections", ret
 _MALFORMED = answer_to(MALFORMED)
 _HEAD_TOO_LARGE = answer_to(
     Refusal(
-        Code.RESOURCE_EXHAUSTED, 431, f"the head of a request may have {HEAD_LIMIT} bytes in {HEADERS_LIMIT} headers"
+        Code.RESOURCE_EXHAUSTED,
+        431,
+        f"the head of a request may have at most {HEAD_LIMIT} bytes and {HEADERS_LIMIT} headers",
     )
 )
 _HEAD_TOO_SLOW = answer_to(Refusal(Code.DEADLINE_EXCEEDED, 408, "the head of the request did not arrive in time"))

@@ -149,7 +149,7 @@ async def test_a_head_of_64_kibibytes_is_431(otlp):
     assert (answer.status, answer.headers["content-type"]) == (431, "application/json")
     assert json.loads(answer.body) == {
         "code": 8,
-        "message": "the head of a request may have 65536 bytes in 256 headers",
+        "message": "the head of a request may have at most 65536 bytes and 256 headers",
     }
 
 

@@ -1,24 +1,16 @@
 import asyncio
-import time
 from types import SimpleNamespace
+
+from hpack import Encoder
+from hyperframe.frame import DataFrame, HeadersFrame, SettingsFrame
 
 from collector.receivers.admission import Admission
 from collector.receivers.config import GrpcServerConfig
 from collector.receivers.grpc.connection import GrpcConnection
-
-
-class Slow:
-    """An engine that takes long for each read."""
-
-    closed = False
-    last_stream = 0
-
-    def receive(self, data):
-        time.sleep(0.005)
-        return []
-
-    def flush(self):
-        return b""
+from collector.receivers.grpc.engine import engine
+from collector.receivers.grpc.methods import Unary
+from collector.wire.codec import codec
+from tests.live.otlp.frames import EXPORT, Http2
 
 
 class Socket:
@@ -26,6 +18,9 @@ class Socket:
 
     def __init__(self):
         self.told = []
+
+    def write(self, data):
+        """Let the client have it."""
 
     def is_closing(self):
         return False
@@ -37,19 +32,35 @@ class Socket:
         self.told.append("resume")
 
 
-async def test_after_a_long_read_others_get_their_turn():
+async def never(incoming):
+    raise AssertionError("the message never ends")
+
+
+def tiny_frames(count):
+    """Return a connection's first bytes, and a message that comes in frames of one byte."""
+    headers = HeadersFrame(1, Encoder().encode(Http2(None, None).headers(path=EXPORT)), flags=["END_HEADERS"])
+    begin = DataFrame(1, b"\0" + (1 << 20).to_bytes(4, "big")).serialize()
+    greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SettingsFrame(0).serialize()
+    return greeting, headers.serialize() + begin + DataFrame(1, b"x").serialize() * count
+
+
+async def test_after_a_read_full_of_tiny_frames_others_get_their_turn():
     server = SimpleNamespace(
         config=GrpcServerConfig(),
-        admission=Admission(1 << 20),
-        limit=1 << 20,
-        make_engine=Slow,
+        methods={EXPORT: Unary(never)},
+        admission=Admission(1 << 22),
+        limit=1 << 21,
+        make_engine=lambda: engine(codec().name)(1 << 21, 100),
         admit=lambda _: True,
         forget=lambda _: None,
     )
     connection, transport = GrpcConnection(server), Socket()
     connection.connection_made(transport)
-    connection.data_received(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-    assert transport.told == ["pause"]
+    greeting, flood = tiny_frames(60_000)
+    connection.data_received(greeting)
+    connection.data_received(flood)
+    assert transport.told[-1] == "pause"
     await asyncio.sleep(0)
-    assert transport.told == ["pause", "resume"]
+    assert transport.told[-1] == "resume"
     connection.connection_lost(None)
+    assert server.admission.held == 0
