@@ -18,6 +18,7 @@ import httptools
 
 from collector.receivers.body import CHUNK_TIMEOUT, TooSlow
 from collector.receivers.http.answer import CONTINUE, Answer, answer_to
+from collector.receivers.http.deadline import Deadline
 from collector.receivers.http.exchange import Exchange
 from collector.receivers.http.head import MALFORMED, NO_HEAD, Head
 from collector.receivers.http.parser import HEADERS_LIMIT, Parser, TooManyHeaders
@@ -70,8 +71,8 @@ class HttpConnection(asyncio.Protocol):
         self._deaf = self._lingering = self._draining = self._ended = self._lost = False
         self._reading = self._writable = True
         self._next_turn: asyncio.Handle | None = None
-        self._next_due = self._due = self._tick_at = inf
-        self._timer: asyncio.TimerHandle | None = None
+        self._next_due = inf
+        self._deadline = Deadline(self._loop, self._late)
         self._unread: asyncio.TimerHandle | None = None
 
     # What the socket does.
@@ -88,7 +89,8 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - as in asyncio
         """End. What is being served is served to the end: it was whole, and its client cannot know what became of it."""
-        for handle in (self._timer, self._unread, self._next_turn):
+        self._deadline.stop()
+        for handle in (self._unread, self._next_turn):
             if handle is not None:
                 handle.cancel()
         self._lost = True
@@ -345,7 +347,7 @@ class HttpConnection(asyncio.Protocol):
         if not self._reading:
             self._reading = True
             self._transport.resume_reading()
-        self._set_due(self._now + LINGER)
+        self._deadline.set(self._now + LINGER)
 
     def _close(self) -> None:
         """Close once the client has read what it was sent, but do not wait for that for ever."""
@@ -381,27 +383,18 @@ class HttpConnection(asyncio.Protocol):
             else:
                 self._transport.pause_reading()
         if not reading:
-            self._due = inf
+            self._deadline.set(inf)
         elif not self._exchanges:
-            self._set_due(self._next_due)
+            self._deadline.set(self._next_due)
         elif (first := self._exchanges[0]).awaits_body:
-            self._set_due(min(first.heard + CHUNK_TIMEOUT, first.began + (self._config.read_timeout or inf)))
+            self._deadline.set(min(first.heard + CHUNK_TIMEOUT, first.began + (self._config.read_timeout or inf)))
         else:
-            self._due = inf
+            self._deadline.set(inf)
 
-    def _set_due(self, due: float) -> None:
-        """Look at the connection at this time, or earlier: a timer that comes too early is cheaper than a new one."""
-        self._due = due
-        if due < self._tick_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer, self._tick_at = self._loop.call_at(due, self._tick), due
-
-    def _tick(self) -> None:
-        self._now, self._tick_at = self._loop.time(), inf
-        if self._now < self._due:
-            self._set_due(self._due)
-        elif self._lingering:
+    def _late(self) -> None:
+        """Give up waiting."""
+        self._now = self._loop.time()
+        if self._lingering:
             self._close()
         elif self._exchanges:
             self._deaf = True
